@@ -1,0 +1,83 @@
+"""A run: its plan (everything decided before the first boot) and, later, its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kernleap.model.kernel import KernelRef
+from kernleap.model.machine import MachineSpec
+from kernleap.model.metric import Metric
+from kernleap.model.trial import Arm, Trial, TrialRecord
+
+PLAN_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ArmInputs:
+    """The inputs of one arm by digest: what `reproduce` needs to fetch the same bytes."""
+
+    arm: str
+    release: str
+    kernel_sha256: str
+    provenance: dict[str, str]
+    """The fields of kernleap.model.kernel.Provenance."""
+    kconfig_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """The plan of a run. Stored as plan.json before anything boots, never rewritten.
+
+    `metrics` carries the definitions in force when the run was made, so that a run can be
+    judged years later without the catalogue it was made with.
+    """
+
+    id: str
+    created: str
+    """UTC, ISO 8601."""
+    arms: tuple[Arm, ...]
+    trials: tuple[Trial, ...]
+    machine: MachineSpec
+    suite: str
+    workloads: tuple[str, ...]
+    """Regions in execution order, as `workload/form`."""
+    metrics: tuple[Metric, ...]
+    inputs: tuple[ArmInputs, ...]
+    guest_sha256: str
+    emulator_version: str
+    seed: int
+    """Seed of the interleaving and of the guests."""
+    command: tuple[str, ...] = ()
+    kernleap_version: str = ""
+    schema: int = PLAN_SCHEMA
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name; KeyError if the plan has none."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise KeyError(name)
+
+    @property
+    def baseline(self) -> Arm:
+        """The arm everything is compared with (exactly one in every plan)."""
+        return next(a for a in self.arms if a.role == "baseline")
+
+    @property
+    def refs(self) -> tuple[KernelRef, ...]:
+        """References in arm order."""
+        return tuple(a.ref for a in self.arms)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunData:
+    """A run as read back from the store: everything judging needs, and nothing else does.
+
+    `kconfigs` maps an arm to the text of its kernel configuration where the source had one.
+    """
+
+    plan: RunPlan
+    records: tuple[TrialRecord, ...]
+    kconfigs: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
