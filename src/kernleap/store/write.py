@@ -1,0 +1,60 @@
+"""Files that are either there, whole and on disk, or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from kernleap.store.errors import cannot_write
+
+TEMPORARY_SUFFIX = ".tmp"
+
+
+def write_atomically(path: Path, data: Any, *, replace: bool = False) -> None:
+    """Write bytes-like `data` to `path` so that a crash at any instant leaves all or nothing.
+
+    The bytes go to a temporary file beside it, to disk, and only then get their name. Two
+    writers of one path must hold a lock; `replace` guards against a writer's own mistake.
+
+    Raises:
+        FileExistsError: `path` is already there and `replace` is false.
+        InfrastructureError: the disk is full or cannot be written; nothing is left behind.
+    """
+    if not replace and path.exists():
+        raise FileExistsError(str(path))
+    temporary = None
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX, dir=path.parent
+        )
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def leftovers(directory: Path) -> Iterable[Path]:
+    """Temporary files of writers that were killed."""
+    return directory.glob(f".*{TEMPORARY_SUFFIX}")
