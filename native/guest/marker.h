@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Markers: instructions without effect that the counting plugin recognises by their bytes.
+ * Only user space executes them, so the kernel under test never knows that it is counted.
+ */
+#ifndef KERNLEAP_MARKER_H
+#define KERNLEAP_MARKER_H
+
+#include <stdint.h>
+
+#if defined(__x86_64__)
+/* nopl imm32(%rax), imm32 = 'K''L' << 16 | op */
+#define KL_STR2(x) #x
+#define KL_STR(x) KL_STR2(x)
+#define KL_MARK(op)                                                                        \
+	__asm__ volatile(".byte 0x0f, 0x1f, 0x80\n\t.long 0x4b4c0000 + " KL_STR(op)::      \
+				 : "memory")
+/* The marker and the load that carries 16 bits in its address, in one block. */
+static inline void kl_send16(const unsigned char *window, uint16_t value)
+{
+	unsigned int sink;
+	__asm__ volatile(".byte 0x0f, 0x1f, 0x80\n\t.long 0x4b4c0005\n\tmovzbl (%1), %0"
+			 : "=r"(sink)
+			 : "r"(window + value)
+			 : "memory");
+	(void)sink;
+}
+static inline uint64_t kl_ticks(void)
+{
+	uint32_t lo, hi;
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi)::"memory");
+	return (uint64_t)hi << 32 | lo;
+}
+#else
+#error "no marker for this architecture yet"
+#endif
+
+enum { KL_ARM_OP = 1, KL_BEGIN_OP = 2, KL_MARK_OP = 3, KL_END_OP = 4, KL_SEND_OP = 5 };
+#define KL_ARM() KL_MARK(1)
+#define KL_BEGIN() KL_MARK(2)
+#define KL_OPERATION() KL_MARK(3)
+#define KL_END() KL_MARK(4)
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "region.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "marker.h"
+
+enum { NANOSECOND = 1000000000, REGION_LIMIT_S = 60, FIFO_PRIORITY = 10 };
+/* Regions start on a multiple of this, so that the tick meets each at the same phase. */
+enum { PHASE_NS = 40 * 1000 * 1000 };
+
+extern const struct workload *const __start_kl_workloads[];
+extern const struct workload *const __stop_kl_workloads[];
+
+enum outcome { RUNNING, COUNTED, UNSUPPORTED, FAILED };
+
+/* Shared with the measured process: how it ended, and why. */
+struct report {
+	volatile enum outcome outcome;
+	char why[512];
+};
+
+static struct report *report;
+
+const struct workload *workload_find(const char *name)
+{
+	for (const struct workload *const *w = __start_kl_workloads; w < __stop_kl_workloads; w++)
+		if (!strcmp((*w)->name, name))
+			return *w;
+	return NULL;
+}
+
+void *shared_block(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE,
+		       -1, 0);
+	if (p == MAP_FAILED)
+		failed("mapping %zu shared bytes", bytes);
+	return p;
+}
+
+static noreturn void give_up(enum outcome outcome, int error, const char *fmt, va_list args)
+{
+	int n = vsnprintf(report->why, sizeof report->why, fmt, args);
+	if (error && n >= 0 && (size_t)n < sizeof report->why)
+		snprintf(report->why + n, sizeof report->why - (size_t)n, " (%s)", strerror(error));
+	__sync_synchronize();
+	report->outcome = outcome;
+	_exit(outcome);
+}
+
+noreturn void unsupported(const char *fmt, ...)
+{
+	int error = errno;
+	va_list args;
+	va_start(args, fmt);
+	give_up(UNSUPPORTED, error, fmt, args);
+}
+
+noreturn void failed(const char *fmt, ...)
+{
+	int error = errno;
+	va_list args;
+	va_start(args, fmt);
+	give_up(FAILED, error, fmt, args);
+}
+
+static void set_policy(const char *form)
+{
+	struct sched_param param = {0};
+	int policy = -1;
+	if (!strcmp(form, "2p-fifo")) {
+		policy = SCHED_FIFO;
+		param.sched_priority = FIFO_PRIORITY;
+	} else if (!strcmp(form, "2p-batch")) {
+		policy = SCHED_BATCH;
+	}
+	/* The system call itself: musl's wrapper refuses, by its reading of POSIX. */
+	if (policy >= 0 && syscall(SYS_sched_setscheduler, 0, policy, &param))
+		failed("setting the scheduling policy of form %s", form);
+}
+
+static void wait_for_phase(void)
+{
+	struct timespec at;
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	int64_t ns = (int64_t)at.tv_sec * NANOSECOND + at.tv_nsec;
+	ns = (ns / PHASE_NS + 1) * PHASE_NS;
+	at.tv_sec = ns / NANOSECOND;
+	at.tv_nsec = ns % NANOSECOND;
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
+		;
+}
+
+static noreturn void partner_main(const struct workload *w, struct ctx *c)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (w->partner)
+		w->partner(c);
+	for (long i = c->warmup + c->iterations; i > 0; i--)
+		w->pong(c);
+	_exit(COUNTED);
+}
+
+static noreturn void measured_main(const struct workload *w, struct ctx *c)
+{
+	void (*operation)(struct ctx *) = c->two_process ? w->ping : w->op;
+	pid_t partner = 0;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (w->setup)
+		w->setup(c);
+	if (c->two_process) {
+		set_policy(c->form);
+		partner = fork();
+		if (partner < 0)
+			failed("forking the partner");
+		if (!partner)
+			partner_main(w, c);
+	}
+	wait_for_phase();
+	for (long i = c->warmup; i > 0; i--)
+		operation(c);
+	KL_BEGIN();
+	for (long i = c->iterations; i > 0; i--) {
+		operation(c);
+		KL_OPERATION();
+	}
+	KL_END();
+	if (w->teardown)
+		w->teardown(c);
+	if (partner) {
+		int status;
+		if (waitpid(partner, &status, 0) != partner || !WIFEXITED(status) ||
+		    WEXITSTATUS(status) != COUNTED)
+			failed("the partner did not end well");
+	}
+	report->outcome = COUNTED;
+	_exit(COUNTED);
+}
+
+/* Waits for the child at most REGION_LIMIT_S guest seconds; kills it after that. */
+static void reap(pid_t child)
+{
+	struct timespec limit = {.tv_sec = REGION_LIMIT_S};
+	sigset_t chld;
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	for (;;) {
+		if (waitpid(child, NULL, WNOHANG) == child)
+			break;
+		if (sigtimedwait(&chld, NULL, &limit) < 0 && errno == EAGAIN) {
+			kill(child, SIGKILL);
+			waitpid(child, NULL, 0);
+			if (report->outcome == RUNNING) {
+				snprintf(report->why, sizeof report->why,
+					 "not done after %d guest seconds", REGION_LIMIT_S);
+				report->outcome = FAILED;
+			}
+			break;
+		}
+	}
+	/* Orphans of a failed region would run into the next one. */
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+void region_prepare(void)
+{
+	sigset_t chld;
+	report = shared_block(sizeof *report);
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, NULL);
+}
+
+int region_run(const struct workload *w, struct ctx *c, int index)
+{
+	static const char *const word[] = {"failed", "ok", "unsupported", "failed"};
+	char why[1024];
+
+	c->two_process = !strncmp(c->form, "2p", 2);
+	for (size_t i = 0; i < sizeof c->fd / sizeof *c->fd; i++)
+		c->fd[i] = -1;
+	memset(report, 0, sizeof *report);
+	if (!(c->two_process ? w->ping && w->pong : !!w->op)) {
+		strcpy(report->why, "the workload has no such form");
+		report->outcome = FAILED;
+	} else {
+		pid_t child = fork();
+		if (!child)
+			measured_main(w, c);
+		if (child < 0) {
+			strcpy(report->why, "no process for the region");
+			report->outcome = FAILED;
+		} else {
+			reap(child);
+		}
+	}
+	if (report->outcome == RUNNING)
+		strcpy(report->why, "the measured process died");
+	channel_record("{\"type\":\"region\",\"index\":%d,\"workload\":\"%s\",\"form\":\"%s\","
+		       "\"operations\":%ld,\"status\":\"%s\",\"why\":\"%s\"}",
+		       index, w->name, c->form, c->iterations, word[report->outcome],
+		       json_text(why, sizeof why, report->why));
+	return report->outcome == COUNTED;
+}
