@@ -1,0 +1,1 @@
+"""Experiments: from a matrix of arms and seeds to stored trials."""

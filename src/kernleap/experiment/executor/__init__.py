@@ -1,0 +1,1 @@
+"""Executors: they decide where and when the trials of a plan run."""
