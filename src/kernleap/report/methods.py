@@ -1,0 +1,121 @@
+"""How the numbers came about: methods, inputs and noise floor, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernleap.model.metric import Grade, Role
+from kernleap.model.run import RunPlan
+from kernleap.report import text
+from kernleap.report.parts import MethodView, MetricView, NoiseView
+
+if TYPE_CHECKING:
+    from kernleap.judge import NoiseFloor
+
+_ROLES: dict[str, str] = {
+    Role.PATH: "kernel paths",
+    Role.SCHEDULED: "paths across the fair scheduler",
+    Role.BEHAVIOUR: "behaviour",
+}
+_GRADES: dict[str, MethodView] = {
+    Grade.COUNTED: MethodView(
+        "Counted",
+        "Exact instruction counts from an emulated machine with one CPU, where every boot with "
+        "the same inputs gives the same counts. They say how long a path is, and which function "
+        "makes it so; they say nothing about caches, memory, or time.",
+    ),
+    Grade.PLACED: MethodView(
+        "Placed",
+        "What the scheduler decides on an emulated machine with several last-level caches: "
+        "where threads run and move. It does not say whether that is faster.",
+    ),
+    Grade.TIMED: MethodView(
+        "Timed",
+        "Measured by the clock on the hosts named under inputs. It holds for that hardware only.",
+    ),
+}
+
+
+def methods(plan: RunPlan, metrics: tuple[MetricView, ...]) -> tuple[MethodView, ...]:
+    """What a reader must know to trust or doubt the figures of this run."""
+    parts = [_GRADES[g] for g in dict.fromkeys(str(m.metric.grade) for m in metrics)]
+    blocks = len({t.block for t in plan.trials})
+    parts.append(
+        MethodView(
+            "One boot, one observation",
+            f"{text.plural(len(plan.trials), 'boot')} in {text.plural(blocks, 'block')}, each "
+            "block booting every arm once in a random order drawn from the run's seed. The "
+            "operations within a boot are summarised to one value before arms are compared, so "
+            "many operations of one boot never pass for many observations.",
+        )
+    )
+    levels = list(dict.fromkeys(f.confidence_text for m in metrics for f in m.findings))
+    margins = sorted({f.margin for m in metrics for f in m.findings})
+    if levels and margins:
+        shown = text.listing([f"{m * 100:g} %" for m in margins])
+        parts.append(
+            MethodView(
+                "Ratio, interval, margin",
+                "A ratio is candidate over baseline. Its interval (confidence "
+                f"{text.listing(levels)}) is held against a practical margin of {shown}: wholly "
+                "beyond it the metric is better or worse, wholly inside it equivalent, otherwise "
+                "undecided. Metrics whose events or modes differ between arms are called "
+                "behaviour changed: the kernel did something else, not the same by a longer path.",
+            )
+        )
+    if any(f.explanation for m in metrics for f in m.findings):
+        parts.append(
+            MethodView(
+                "Functions",
+                "Function deltas are kernel instructions per operation, counted at the commonest "
+                "course of the operation on both sides. Groups, with what is not listed, add up "
+                "to the total.",
+            )
+        )
+    return tuple(parts)
+
+
+def provenance(plan: RunPlan) -> tuple[tuple[str, str], ...]:
+    """The inputs that all arms share."""
+    machine = plan.machine
+    rows = [
+        ("Emulator", plan.emulator_version),
+        ("CPU model", machine.cpu),
+        ("Machine", f"{machine.kind}, {machine.mode}, {machine.arch}"),
+        ("CPUs and memory", f"{machine.vcpus}, {machine.memory_mib} MiB"),
+        ("Settling time", f"{machine.settle_s:g} guest seconds"),
+        ("Guest image (SHA-256)", plan.guest_sha256),
+        ("Suite", plan.suite),
+        ("Seed", str(plan.seed)),
+        ("kernleap", plan.kernleap_version),
+    ]
+    return tuple((name, text.clean(value)) for name, value in rows if value)
+
+
+def noise_view(noise: NoiseFloor | None) -> NoiseView | None:
+    """The noise floor that the A/A arm of this run showed; None without such an arm."""
+    if noise is None:
+        return None
+    rows = [
+        (
+            f"largest difference, {_ROLES.get(role, text.clean(role, 40))}",
+            text.percent(1.0 + size).lstrip("+"),
+        )
+        for role, size in noise.largest.items()
+    ]
+    false = tuple(text.clean(name) for name in noise.false_calls)
+    called = f"{len(false)}: {text.listing(false[:6])}" if false else "none"
+    rows.append(("metrics compared", f"{noise.metrics:,}"))
+    rows.append(("called changed although nothing differed", called))
+    verdict = (
+        "Nothing was called changed."
+        if not false
+        else f"{text.plural(len(false), 'metric')} of {noise.metrics:,} called changed: read "
+        "differences of this size with suspicion."
+    )
+    return NoiseView(
+        floor=noise,
+        text="The baseline was booted again as an arm of its own; whatever differs between the "
+        f"two is noise of this run. {verdict}",
+        rows=tuple(rows),
+    )
