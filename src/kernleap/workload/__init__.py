@@ -1,0 +1,17 @@
+"""Workloads: the catalogue of what is measured, and the metrics that come out of it."""
+
+from kernleap.workload.catalogue import load, region, select, suite, suites
+from kernleap.workload.metrics import metrics_for
+from kernleap.workload.spec import FORMS, Region, WorkloadSpec
+
+__all__ = [
+    "FORMS",
+    "Region",
+    "WorkloadSpec",
+    "load",
+    "metrics_for",
+    "region",
+    "select",
+    "suite",
+    "suites",
+]

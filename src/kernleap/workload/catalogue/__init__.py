@@ -1,0 +1,190 @@
+"""The catalogue of workloads: TOML files beside this one, read strictly.
+
+A file is a family: `family = "..."` and one table `[workload.NAME]` for each of its workloads.
+Files in the order of their names, and entries in the order they are written, give the order in
+which regions run, which is part of what a count depends on.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+from kernleap.model.errors import UsageError
+from kernleap.workload.spec import FORMS, Region, WorkloadSpec
+
+MICRO = "micro"
+"""The suite of everything."""
+
+_REQUIRED: dict[str, type] = {
+    "description": str,
+    "why": str,
+    "forms": list,
+    "iterations": int,
+    "warmup": int,
+}
+_OPTIONAL: dict[str, type] = {"program": str, "params": list, "tags": list}
+_ITEMS: dict[str, type] = {"forms": str, "params": int, "tags": str}
+_WORDS = {str: "a string", int: "an integer", list: "a list", dict: "a table"}
+
+
+@cache
+def load() -> Mapping[str, WorkloadSpec]:
+    """All workloads by name, in the order they run.
+
+    Raises:
+        UsageError: a file of the catalogue is wrong; it says which, and which key.
+    """
+    specs: dict[str, WorkloadSpec] = {}
+    files = [f for f in resources.files(__name__).iterdir() if f.name.endswith(".toml")]
+    for file in sorted(files, key=lambda f: f.name):
+        for spec in parse(file.read_text("utf-8"), file.name):
+            if spec.name in specs:
+                raise _wrong("defined twice", file.name, f"workload.{spec.name}")
+            specs[spec.name] = spec
+    return MappingProxyType(specs)
+
+
+def parse(text: str, file: str) -> tuple[WorkloadSpec, ...]:
+    """The workloads of one catalogue file, in the order they are written.
+
+    Args:
+        text: the TOML.
+        file: its name, for errors.
+
+    Raises:
+        UsageError: no TOML, an unknown, missing or mistyped key, or a value out of range.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _wrong("not a TOML file", file, cause=str(error)) from None
+    _check_keys(document, {"family": str, "workload": dict}, {}, file, "")
+    specs = []
+    for name, entry in document["workload"].items():
+        where = f"workload.{name}"
+        if not isinstance(entry, dict):
+            raise _wrong("must be a table", file, where)
+        _check_keys(entry, _REQUIRED, _OPTIONAL, file, where)
+        try:
+            specs.append(
+                WorkloadSpec(
+                    name=name,
+                    program=entry.get("program", name),
+                    family=document["family"],
+                    description=" ".join(entry["description"].split()),
+                    why=" ".join(entry["why"].split()),
+                    forms=tuple(entry["forms"]),
+                    iterations=entry["iterations"],
+                    warmup=entry["warmup"],
+                    params=tuple(entry.get("params", ())),
+                    tags=tuple(entry.get("tags", ())),
+                )
+            )
+        except ValueError as error:
+            raise _wrong("out of range", file, where, cause=str(error)) from None
+    return tuple(specs)
+
+
+def suites() -> tuple[str, ...]:
+    """Names of the suites: `micro` and every tag of the catalogue."""
+    return (MICRO, *sorted({tag for spec in load().values() for tag in spec.tags}))
+
+
+def suite(name: str) -> tuple[Region, ...]:
+    """The regions of a suite, in the order they run: each workload in each of its forms.
+
+    Raises:
+        UsageError: there is no such suite.
+    """
+    if name not in suites():
+        raise UsageError(
+            f"There is no suite {name!r}", next_step=f"use one of {', '.join(suites())}"
+        )
+    return tuple(
+        Region(spec, form)
+        for spec in load().values()
+        if name == MICRO or name in spec.tags
+        for form in FORMS
+        if form in spec.forms
+    )
+
+
+def select(suite_name: str = MICRO, globs: Sequence[str] = ()) -> tuple[Region, ...]:
+    """The regions of a suite that match at least one of `globs` (all, if there are none).
+
+    A glob is matched with the workload's name and with `workload/form`: `tcp-*`, `*/1p`,
+    `pipe/2p-*`. The order is the suite's, whatever the order of the globs.
+
+    Raises:
+        UsageError: no such suite, or a glob that matches nothing.
+    """
+    regions = suite(suite_name)
+    if not globs:
+        return regions
+    chosen: set[str] = set()
+    for glob in globs:
+        names = {
+            r.name for r in regions if fnmatchcase(r.spec.name, glob) or fnmatchcase(r.name, glob)
+        }
+        if not names:
+            known = ", ".join(dict.fromkeys(r.spec.name for r in regions))
+            raise UsageError(
+                f"No workload of the suite {suite_name} matches {glob!r}",
+                cause=f"the suite has {known}",
+                next_step="match a workload (tcp-*) or a workload in a form (*/1p, pipe/2p-*)",
+            )
+        chosen |= names
+    return tuple(r for r in regions if r.name in chosen)
+
+
+def region(name: str) -> Region:
+    """The region called `workload/form`, as a stored plan names it.
+
+    Raises:
+        UsageError: this version has no such workload or form.
+    """
+    workload, _, form = name.partition("/")
+    spec = load().get(workload)
+    if spec is None or form not in spec.forms:
+        raise UsageError(
+            f"This version of kernleap has no region {name!r}",
+            cause="the plan was made by another version",
+        )
+    return Region(spec, form)
+
+
+def _check_keys(
+    table: Mapping[str, Any],
+    required: Mapping[str, type],
+    optional: Mapping[str, type],
+    file: str,
+    where: str,
+) -> None:
+    known = {**required, **optional}
+    prefix = f"{where}." if where else ""
+    for key, value in table.items():
+        if key not in known:
+            raise _wrong("unknown key", file, prefix + key, cause=f"known: {', '.join(known)}")
+        if not _is(value, known[key]):
+            raise _wrong(f"must be {_WORDS[known[key]]}", file, prefix + key)
+        if key in _ITEMS and not all(_is(item, _ITEMS[key]) for item in value):
+            raise _wrong(f"must be a list, each {_WORDS[_ITEMS[key]]}", file, prefix + key)
+    for key in required:
+        if key not in table:
+            raise _wrong("missing key", file, prefix + key)
+
+
+def _is(value: Any, kind: type) -> bool:
+    """isinstance, but TOML's booleans are not integers."""
+    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def _wrong(what: str, file: str, key: str = "", cause: str | None = None) -> UsageError:
+    subject = f"{key}: {what}" if key else what
+    return UsageError(f"Catalogue of workloads: {subject}", where=file, cause=cause)

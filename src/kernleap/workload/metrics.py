@@ -1,0 +1,104 @@
+"""The metrics of counted regions: declared once, here; docs/metrics.md is generated from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kernleap.model.metric import Better, Grade, Metric, Role
+from kernleap.workload.spec import Region
+
+PRIMARY = "kernel_instructions"
+"""The quantity that carries verdicts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """The last part of a metric's name: what is counted for each operation."""
+
+    name: str
+    unit: str
+    description: str
+
+
+INSTRUCTIONS: tuple[Quantity, ...] = (
+    Quantity(
+        PRIMARY,
+        "instructions/op",
+        "Instructions executed at kernel addresses, by all processes and interrupts, from the end "
+        "of the previous operation to the end of this one. REP string instructions are left out.",
+    ),
+    Quantity(
+        "user_instructions",
+        "instructions/op",
+        "Instructions executed at user addresses in the same span. The programs are the same for "
+        "all kernels, so this moves only where the kernel makes them do something else.",
+    ),
+    Quantity(
+        "rep_iterations",
+        "iterations/op",
+        "Iterations of REP string instructions (copying and clearing) of the kernel. The emulator "
+        "executes each iteration like an instruction, a processor does not: never added to "
+        "instructions.",
+    ),
+)
+
+EVENTS: tuple[Quantity, ...] = (
+    Quantity("syscalls", "events/op", "Entries into the kernel by a system call."),
+    Quantity("schedules", "events/op", "Calls of the scheduler, whether or not it switched."),
+    Quantity("switches", "events/op", "Context switches from one thread to another."),
+    Quantity("wakeups", "events/op", "Attempts to wake a thread."),
+    Quantity("interrupts", "events/op", "Device and timer interrupts."),
+    Quantity("faults", "events/op", "Page faults."),
+    Quantity("softirqs", "events/op", "Runs of pending soft interrupts."),
+    Quantity("ipis", "events/op", "Interrupts from one processor to another."),
+)
+"""In the order of the event ids of the counting protocol."""
+
+ROLES: dict[Role, str] = {
+    Role.PATH: "the length of a path that no schedule changes: carries verdicts",
+    Role.SCHEDULED: "a path through the fair scheduler: judged with its spread over seeds",
+    Role.BEHAVIOUR: "how the system behaves: reported, never better or worse",
+}
+
+
+def metrics_for(regions: Iterable[Region]) -> tuple[Metric, ...]:
+    """Every metric of `regions`, region by region, `kernel_instructions` first.
+
+    How the samples of a boot become one value:
+
+    - `kernel_instructions` of a path: the **mode**. Ticks and RCU work that hit an operation make
+      it an outlier; the commonest count is the path itself, and has an exact profile.
+    - other instruction counts: the (lower) **median**, as operations of several kinds may
+      alternate.
+    - events where the schedule is fixed (`1p`, `2p-fifo`): the **median**, which a stray tick
+      cannot move; where it is not, the **mean**, a rate.
+    """
+    return tuple(metric for region in regions for metric in _metrics_of(region))
+
+
+def _metrics_of(region: Region) -> Iterable[Metric]:
+    fixed_schedule = region.role is Role.PATH
+    for quantity in INSTRUCTIONS:
+        primary = quantity.name == PRIMARY
+        yield Metric(
+            name=f"{region.name}/{quantity.name}",
+            unit=quantity.unit,
+            better=Better.LOWER
+            if primary and region.role is not Role.BEHAVIOUR
+            else Better.NEITHER,
+            grade=Grade.COUNTED,
+            role=region.role if primary else Role.BEHAVIOUR,
+            aggregation="mode" if primary and fixed_schedule else "median",
+            description=quantity.description,
+        )
+    for event in EVENTS:
+        yield Metric(
+            name=f"{region.name}/{event.name}",
+            unit=event.unit,
+            better=Better.NEITHER,
+            grade=Grade.COUNTED,
+            role=Role.BEHAVIOUR,
+            aggregation="median" if fixed_schedule else "mean",
+            description=event.description,
+        )
