@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Attributing slots to variants, exactly and cheaply.
+ *
+ * Every MARK ends an operation whose slot deltas belong to its variant. Reading all slots at
+ * every MARK would be exact but slow (a boot translates some 100k kernel addresses). So only
+ * *active* lines, those seen to change in this region, are read. That this was enough is
+ * proved each time by a checksum: the kernel and REP totals are counted apart from the
+ * slots, deltas are never negative, and so if the active deltas add up to the totals' delta
+ * no other slot can have changed. Where they do not, all slots are read and the lines that
+ * changed become active. No count is ever estimated or carried from one operation to
+ * another.
+ */
+#include "region.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void free_variant(struct kl_variant *v)
+{
+    free(v->counts);
+    memset(v, 0, sizeof(*v));
+}
+
+void kl_region_begin(struct kl_region *r, struct kl_slots *s, uint32_t index)
+{
+    for (uint32_t i = 0; i < r->n_variants; i++) {
+        free_variant(&r->variants[i]);
+    }
+    free_variant(&r->rest);
+    for (uint32_t i = 0; i < r->n_active; i++) {
+        s->line_active[r->active[i]] = 0;
+    }
+    r->index = index;
+    r->flags = 0;
+    r->n_ops = r->n_variants = r->last_variant = r->n_active = 0;
+    r->profile_bytes = 0;
+    kl_slots_sync(s);
+}
+
+static bool same(const struct kl_signature *a, const struct kl_signature *b)
+{
+    return a->kernel == b->kernel && a->rep == b->rep &&
+           memcmp(a->events, b->events, sizeof(a->events)) == 0;
+}
+
+/* The variant with this signature, made if need be; the rest where it has no room. */
+static struct kl_variant *variant_of(struct kl_region *r, const struct kl_signature *sig)
+{
+    struct kl_variant *v;
+
+    if (r->n_variants && same(&r->variants[r->last_variant].sig, sig)) {
+        return &r->variants[r->last_variant];
+    }
+    for (uint32_t i = 0; i < r->n_variants; i++) {
+        if (same(&r->variants[i].sig, sig)) {
+            r->last_variant = i;
+            return &r->variants[i];
+        }
+    }
+    if (r->n_variants == KL_MAX_VARIANTS || r->profile_bytes > KL_MAX_PROFILE_BYTES) {
+        r->flags |= KL_FLAG_VARIANTS_MERGED;
+        return &r->rest;
+    }
+    r->last_variant = r->n_variants++;
+    v = &r->variants[r->last_variant];
+    v->sig = *sig;
+    return v;
+}
+
+/* Makes the profile as long as the active list. */
+static bool extend(struct kl_region *r, struct kl_variant *v)
+{
+    size_t line_bytes = KL_LINE * sizeof(*v->counts);
+    uint32_t lines = r->n_active + r->n_active / 4 + 64;
+    uint64_t *longer;
+
+    if (v->lines >= r->n_active && v->counts) {
+        return true;
+    }
+    longer = realloc(v->counts, lines * line_bytes);
+    if (!longer) {
+        return false;
+    }
+    memset((char *)longer + v->lines * line_bytes, 0, (lines - v->lines) * line_bytes);
+    r->profile_bytes += (lines - v->lines) * line_bytes;
+    v->counts = longer;
+    v->lines = lines;
+    return true;
+}
+
+static uint64_t take_line(struct kl_slots *s, uint32_t line, uint64_t *counts)
+{
+    const uint64_t *now = kl_line_now(s, line);
+    uint64_t *seen = s->seen + (size_t)line * KL_LINE;
+    uint64_t sum = 0;
+
+    for (unsigned j = 0; j < KL_LINE; j++) {
+        uint64_t delta = now[j] - seen[j];
+
+        sum += delta;
+        counts[j] += delta;
+        seen[j] = now[j];
+    }
+    return sum;
+}
+
+/* Adds lines that changed but are not active yet to the active list. */
+static bool activate_changed(struct kl_region *r, struct kl_slots *s)
+{
+    uint32_t lines = kl_lines_used(s);
+
+    for (uint32_t line = 0; line < lines; line++) {
+        const uint64_t *seen = s->seen + (size_t)line * KL_LINE;
+
+        if (s->line_active[line] || memcmp(kl_line_now(s, line), seen, KL_LINE * 8) == 0) {
+            continue;
+        }
+        if (r->n_active == r->cap_active) {
+            uint32_t cap = r->cap_active ? r->cap_active * 2 : 4096;
+            uint32_t *longer = realloc(r->active, cap * sizeof(*longer));
+
+            if (!longer) {
+                return false;
+            }
+            r->active = longer;
+            r->cap_active = cap;
+        }
+        s->line_active[line] = 1;
+        r->active[r->n_active++] = line;
+    }
+    return true;
+}
+
+/* Moves all slot deltas into the profile; `expected` is what they must add up to. */
+static bool attribute(struct kl_region *r, struct kl_slots *s, struct kl_variant *v,
+                      uint64_t expected)
+{
+    uint64_t sum = 0;
+    uint32_t known = r->n_active;
+
+    if (!extend(r, v)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < known; i++) {
+        sum += take_line(s, r->active[i], v->counts + (size_t)i * KL_LINE);
+    }
+    if (sum == expected) {
+        return true;
+    }
+    if (!activate_changed(r, s) || !extend(r, v)) {
+        return false;
+    }
+    for (uint32_t i = known; i < r->n_active; i++) {
+        sum += take_line(s, r->active[i], v->counts + (size_t)i * KL_LINE);
+    }
+    if (sum != expected) {
+        r->flags |= KL_FLAG_INEXACT;
+    }
+    return true;
+}
+
+static bool room_for_operation(struct kl_region *r)
+{
+    struct kl_operation *more;
+    uint32_t cap;
+
+    if (r->n_ops < r->cap_ops) {
+        return true;
+    }
+    if (r->n_ops == KL_MAX_OPS) {
+        r->flags |= KL_FLAG_OPS_DROPPED;
+        return false;
+    }
+    cap = r->cap_ops ? r->cap_ops * 2 : 1024;
+    more = realloc(r->ops, cap * sizeof(*more));
+    if (!more) {
+        r->flags |= KL_FLAG_NO_MEMORY;
+        return false;
+    }
+    r->ops = more;
+    r->cap_ops = cap;
+    return true;
+}
+
+void kl_region_mark(struct kl_region *r, struct kl_slots *s, const struct kl_signature *sig,
+                    uint64_t user)
+{
+    struct kl_variant *v;
+    struct kl_operation *op;
+
+    if (!room_for_operation(r)) {
+        kl_slots_sync(s);
+        return;
+    }
+    v = variant_of(r, sig);
+    if (!attribute(r, s, v, sig->kernel + sig->rep)) {
+        r->flags |= KL_FLAG_NO_MEMORY;
+        kl_slots_sync(s);
+    }
+    v->operations++;
+    op = &r->ops[r->n_ops++];
+    op->sig = *sig;
+    op->user = user;
+    op->variant = v == &r->rest ? KL_VARIANT_REST : (uint32_t)(v - r->variants);
+}
+
+/* The variants that qsort's comparison looks at; one region is ranked at a time. */
+static const struct kl_variant *ranked;
+
+static int commoner(const void *pa, const void *pb)
+{
+    uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+
+    if (ranked[a].operations != ranked[b].operations) {
+        return ranked[a].operations > ranked[b].operations ? -1 : 1;
+    }
+    return a < b ? -1 : 1;
+}
+
+void kl_region_rank(const struct kl_region *r, uint32_t *order)
+{
+    for (uint32_t i = 0; i < r->n_variants; i++) {
+        order[i] = i;
+    }
+    ranked = r->variants;
+    qsort(order, r->n_variants, sizeof(*order), commoner);
+}
