@@ -18,6 +18,7 @@
 #include "channel.h"
 #include "marker.h"
 
+enum { MAX_TICKS = 128 };
 enum { NANOSECOND = 1000000000, REGION_LIMIT_S = 60, FIFO_PRIORITY = 10 };
 /* Regions start on a multiple of this, so that the tick meets each at the same phase. */
 enum { PHASE_NS = 40 * 1000 * 1000 };
@@ -31,6 +32,8 @@ enum outcome { RUNNING, COUNTED, UNSUPPORTED, FAILED };
 struct report {
 	volatile enum outcome outcome;
 	char why[512];
+	int ticks;
+	uint64_t tick[MAX_TICKS];
 };
 
 static struct report *report;
@@ -115,6 +118,30 @@ static noreturn void partner_main(const struct workload *w, struct ctx *c)
 	_exit(COUNTED);
 }
 
+static void measure(void (*operation)(struct ctx *), struct ctx *c)
+{
+	KL_BEGIN();
+	for (long i = c->iterations; i > 0; i--) {
+		operation(c);
+		KL_OPERATION();
+	}
+	KL_END();
+}
+
+/* The counter is read at a fixed distance behind each marker, so the difference of two
+ * readings spans as many instructions as the plugin counts between the two markers. */
+static void measure_with_ticks(void (*operation)(struct ctx *), struct ctx *c)
+{
+	KL_BEGIN();
+	for (long i = 0; i < c->iterations; i++) {
+		operation(c);
+		KL_OPERATION();
+		report->tick[i < MAX_TICKS ? i : MAX_TICKS - 1] = kl_ticks();
+	}
+	KL_END();
+	report->ticks = c->iterations < MAX_TICKS ? (int)c->iterations : 0;
+}
+
 static noreturn void measured_main(const struct workload *w, struct ctx *c)
 {
 	void (*operation)(struct ctx *) = c->two_process ? w->ping : w->op;
@@ -134,12 +161,10 @@ static noreturn void measured_main(const struct workload *w, struct ctx *c)
 	wait_for_phase();
 	for (long i = c->warmup; i > 0; i--)
 		operation(c);
-	KL_BEGIN();
-	for (long i = c->iterations; i > 0; i--) {
-		operation(c);
-		KL_OPERATION();
-	}
-	KL_END();
+	if (w->record_ticks)
+		measure_with_ticks(operation, c);
+	else
+		measure(operation, c);
 	if (w->teardown)
 		w->teardown(c);
 	if (partner) {
@@ -187,6 +212,16 @@ void region_prepare(void)
 	sigprocmask(SIG_BLOCK, &chld, NULL);
 }
 
+static void record_ticks(void)
+{
+	char text[MAX_TICKS * 12] = "";
+	size_t at = 0;
+	for (int i = 1; i < report->ticks && at + 12 < sizeof text; i++)
+		at += (size_t)snprintf(text + at, sizeof text - at, "%s%u", i > 1 ? "," : "",
+				       (unsigned)(report->tick[i] - report->tick[i - 1]));
+	channel_record("{\"type\":\"ticks\",\"differences\":[%s]}", text);
+}
+
 int region_run(const struct workload *w, struct ctx *c, int index)
 {
 	static const char *const word[] = {"failed", "ok", "unsupported", "failed"};
@@ -216,5 +251,7 @@ int region_run(const struct workload *w, struct ctx *c, int index)
 		       "\"operations\":%ld,\"status\":\"%s\",\"why\":\"%s\"}",
 		       index, w->name, c->form, c->iterations, word[report->outcome],
 		       json_text(why, sizeof why, report->why));
+	if (report->ticks)
+		record_ticks();
 	return report->outcome == COUNTED;
 }

@@ -40,6 +40,9 @@ struct workload {
 	void (*partner)(struct ctx *);
 	/* Called in the measured process after the last operation. May be NULL. */
 	void (*teardown)(struct ctx *);
+	/* Read the cycle counter at each marker and report the differences: the lab compares
+	 * them with the plugin's counts. Only the self-check sets this. */
+	int record_ticks;
 };
 
 /* Registers a workload; the linker collects the pointers of all files. */

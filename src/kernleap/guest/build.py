@@ -29,8 +29,6 @@ from kernleap.model.kernel import Arch
 from kernleap.paths import cache_dir
 
 ZIG_VERSION = "0.17.1"
-PLUGIN_FAMILIES = ("v1", "new")
-"""`v1`: QEMU 7.2 to 8.x. `new`: later releases, which refuse version 1."""
 
 Progress = Callable[[str], None]
 
@@ -85,7 +83,7 @@ def build_guest(arch: Arch = Arch.AMD64, *, progress: Progress | None = None) ->
 
 
 def build_plugin(family: str, *, progress: Progress | None = None) -> Path:
-    """The counting plugin for this host's QEMU of an API family (`PLUGIN_FAMILIES`).
+    """The counting plugin for this host's QEMU; `family` as in native/plugin/abi_FAMILY.c.
 
     Raises as `build_guest` does.
     """
@@ -96,7 +94,8 @@ def build_plugin(family: str, *, progress: Progress | None = None) -> Path:
 def build_all(*, progress: Progress | None = None) -> dict[str, Path]:
     """Everything that this host can build, side by side; by artefact name."""
     artefacts = [guest_artefact(arch) for arch in _GUEST_TARGETS]
-    artefacts += [plugin_artefact(family) for family in PLUGIN_FAMILIES]
+    families = sorted(p.stem.removeprefix("abi_") for p in _SOURCES.glob("plugin/abi_*.c"))
+    artefacts += [plugin_artefact(family) for family in families]
     with ThreadPoolExecutor() as pool:
         paths = pool.map(lambda artefact: _built(artefact, progress), artefacts)
     return {artefact.name: path for artefact, path in zip(artefacts, paths, strict=True)}

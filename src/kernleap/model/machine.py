@@ -18,7 +18,7 @@ class MachineSpec:
     kind: str = "lab"
     mode: str = "counted"
     arch: Arch = Arch.AMD64
-    cpu: str = "Icelake-Server-v4"
+    cpu: str = "EPYC-Milan"
     memory_mib: int = 512
     vcpus: int = 1
     settle_s: float = 3.0

@@ -26,6 +26,20 @@ class ArmInputs:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """One workload in one form, with everything the guest needs to run it."""
+
+    name: str
+    """`workload/form`."""
+    program: str
+    """The workload's name in the guest binary; several workloads may share one program."""
+    form: str
+    iterations: int
+    warmup: int
+    params: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunPlan:
     """The plan of a run. Stored as plan.json before anything boots, never rewritten.
 
@@ -48,6 +62,8 @@ class RunPlan:
     emulator_version: str
     seed: int
     """Seed of the interleaving and of the guests."""
+    regions: tuple[Region, ...] = ()
+    """What each boot runs, in execution order; `workloads` names the same regions."""
     command: tuple[str, ...] = ()
     kernleap_version: str = ""
     schema: int = PLAN_SCHEMA

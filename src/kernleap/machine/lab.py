@@ -1,0 +1,233 @@
+"""The lab: boots a kernel in an emulator, counts, and says how the boot ended."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kernleap.guest import channel
+from kernleap.guest.build import build_plugin
+from kernleap.guest.channel import ChannelError, Records
+from kernleap.guest.initramfs import GuestImage, guest_image
+from kernleap.guest.plan import trial_plan
+from kernleap.machine.argv import BootFiles, kernel_cmdline, lab_argv
+from kernleap.machine.knobs import check_cmdline, check_knobs
+from kernleap.machine.process import Ending, Outcome, run_emulator
+from kernleap.machine.qemu import Emulator, find_emulator
+from kernleap.machine.selfcheck import SELFCHECK, check_ticks
+from kernleap.machine.symbols import kernel_symbols
+from kernleap.model.errors import InfrastructureError
+from kernleap.model.kernel import KernelImage, KernelRef
+from kernleap.model.machine import MachineSpec
+from kernleap.model.run import RunPlan
+from kernleap.model.trial import Profile, Samples, Trial, TrialRecord, TrialStatus
+from kernleap.probe.counted import (
+    CountsError,
+    RegionCounts,
+    read_counts,
+    to_profiles,
+    to_samples,
+)
+from kernleap.probe.events import EVENTS, REQUIRED, event_entries
+from kernleap.probe.symbols import SymbolTable, parse_kallsyms
+
+_PANIC_MARKS = ("Kernel panic - not syncing", "---[ end Kernel panic")
+
+
+class InvalidTrial(Exception):  # noqa: N818 - a status of a trial, not a defect
+    """The boot ended, but what it measured is not what was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kernel:
+    """What the lab knows of a kernel before it measures it."""
+
+    symbols: SymbolTable
+    events: dict[int, tuple[int, ...]]
+
+
+class LabMachine:
+    """Runs trials on emulated machines. Safe to use from several threads.
+
+    Raises:
+        InfrastructureError: there is no usable emulator or guest (when constructed).
+    """
+
+    def __init__(self, spec: MachineSpec) -> None:
+        self.spec = spec
+        self.emulator: Emulator = find_emulator(spec.arch)
+        self.guest: GuestImage = guest_image(spec.arch)
+        self._plugin = (
+            build_plugin(self.emulator.plugin_family) if spec.mode == "counted" else None
+        )
+        self._kernels: dict[str, _Kernel] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def kernel(self, image: KernelImage, stop: threading.Event) -> _Kernel:
+        """Symbols and event entries of a kernel; the first call boots it once for them."""
+        with self._guard:
+            lock = self._locks.setdefault(image.sha256, threading.Lock())
+        with lock:
+            if image.sha256 not in self._kernels:
+                text = kernel_symbols(image, self.spec, self.emulator, self.guest, stop)
+                lines = text.splitlines()
+                events = event_entries(lines)
+                if missing := [e for e in REQUIRED if EVENTS.index(e) not in events]:
+                    raise InfrastructureError(
+                        f"{image.release} has no function for: {', '.join(missing)}",
+                        where=str(image.ref),
+                        cause="its symbols do not name the entries that kernleap counts",
+                        next_step="use a kernel with CONFIG_KALLSYMS",
+                    )
+                self._kernels[image.sha256] = _Kernel(parse_kallsyms(text), events)
+            return self._kernels[image.sha256]
+
+    def run(
+        self,
+        plan: RunPlan,
+        trial: Trial,
+        image: KernelImage,
+        workdir: Path,
+        stop: threading.Event,
+    ) -> TrialRecord:
+        """Boot once and count; see TrialRunner."""
+        ref = plan.arm(trial.arm).ref
+        kernel = self.kernel(image, stop)
+        files = BootFiles(
+            kernel=image.vmlinuz,
+            initramfs=self.guest.path,
+            channel=workdir / "channel",
+            plugin=self._plugin,
+            counts=workdir / "counts" if self._plugin else None,
+        )
+        text = trial_plan(
+            seed=trial.seed,
+            settle_s=self.spec.settle_s,
+            modifiers=ref.modifiers,
+            events=kernel.events,
+            regions=(SELFCHECK, *plan.regions),
+        )
+        channel.create(files.channel, text)
+        cmdline = kernel_cmdline(ref.modifiers)
+        argv = lab_argv(self.emulator.path, self.spec, files, cmdline, trial.seed)
+        outcome = run_emulator(argv, workdir, self.spec.time_limit_s, stop)
+        facts: dict[str, Any] = {
+            "kernel_release": image.release,
+            "kernel_sha256": image.sha256,
+            "guest_sha256": self.guest.sha256,
+            "emulator": self.emulator.identity,
+            "cpu": self.spec.cpu,
+            "cmdline": cmdline,
+            "events": [EVENTS[number] for number in sorted(kernel.events)],
+        }
+        status, reason = TrialStatus.OK, ""
+        samples: tuple[Samples, ...] = ()
+        profiles: tuple[Profile, ...] = ()
+        warnings: list[str] = []
+        try:
+            records = channel.read_records(files.channel)
+            status, reason = classify(outcome, records, self.spec.time_limit_s)
+            if status is TrialStatus.OK:
+                _check_guest(ref, records, facts)
+                if files.counts is not None:
+                    samples, profiles = _collect(plan, records, files.counts, kernel, warnings)
+        except (ChannelError, CountsError, InvalidTrial) as error:
+            status, reason = TrialStatus.INVALID, str(error)
+            samples, profiles = (), ()
+        return TrialRecord(
+            trial=trial,
+            status=status,
+            reason=reason,
+            facts=facts,
+            samples=samples,
+            profiles=profiles,
+            artifacts={"console": outcome.console},
+            warnings=tuple(warnings),
+            cpu_seconds=outcome.cpu_seconds,
+            wall_seconds=outcome.wall_seconds,
+        )
+
+
+def classify(outcome: Outcome, records: Records, limit_s: float) -> tuple[TrialStatus, str]:
+    """What an ending means. Only an unmistakable end of the guest's own is *ok*."""
+    panicked = next((m for m in _PANIC_MARKS if m in outcome.console), None)
+    if outcome.ending is Ending.TIMED_OUT:
+        if panicked:
+            return TrialStatus.PANICKED, _panic_line(outcome.console)
+        return TrialStatus.HUNG, f"not done after {limit_s:g} s"
+    if outcome.ending is Ending.FLOODED:
+        return TrialStatus.INVALID, "the guest floods its console"
+    if panicked:
+        return TrialStatus.PANICKED, _panic_line(outcome.console)
+    if outcome.exit_status != 0:
+        return TrialStatus.LOST, f"the emulator ended with status {outcome.exit_status}"
+    if not records.of("done"):
+        return TrialStatus.LOST, "the machine went off before the guest was done"
+    return TrialStatus.OK, ""
+
+
+def _panic_line(console: str) -> str:
+    lines = [line for line in console.splitlines() if "Kernel panic" in line]
+    return lines[0].split("] ", 1)[-1].strip()[:200] if lines else "kernel panic"
+
+
+def _check_guest(ref: KernelRef, records: Records, facts: dict[str, Any]) -> None:
+    for complaint in records.of("error"):
+        raise InvalidTrial(str(complaint.get("text", "the guest reports an error")))
+    said = records.one("kernel")
+    facts["uname_release"] = str(said.get("release", ""))
+    facts["uname_version"] = str(said.get("version", ""))
+    knobs, problem = check_knobs(ref.modifiers, records)
+    facts["knobs"] = knobs
+    if problem is None:
+        problem = check_cmdline(ref.modifiers, records)
+    if problem is not None:
+        raise InvalidTrial(problem)
+    crng = records.one("crng")
+    facts["crng_ready"] = crng.get("ready") is True
+    if not facts["crng_ready"]:
+        raise InvalidTrial(
+            "the random generator is not ready: kernel-stack randomisation would take its "
+            "slow path in every system call"
+        )
+
+
+def _collect(
+    plan: RunPlan, records: Records, counts: Path, kernel: _Kernel, warnings: list[str]
+) -> tuple[tuple[Samples, ...], tuple[Profile, ...]]:
+    wanted = (SELFCHECK, *plan.regions)
+    said = records.of("region")
+    if len(said) != len(wanted):
+        raise InvalidTrial(f"the guest ran {len(said)} regions of {len(wanted)}")
+    counted = iter(read_counts(counts).regions)
+    samples: list[Samples] = []
+    profiles: list[Profile] = []
+    for region, record in zip(wanted, said, strict=True):
+        if (record.get("workload"), record.get("form")) != (region.program, region.form):
+            raise InvalidTrial(f"the guest answered for another region than {region.name}")
+        status, why = record.get("status"), str(record.get("why", ""))
+        if status == "unsupported":
+            warnings.append(f"{region.name}: not supported by this kernel: {why}")
+            continue
+        if status != "ok":
+            raise InvalidTrial(f"{region.name}: {why or 'failed'}")
+        got = next(counted, None)
+        if got is None:
+            raise InvalidTrial(f"the plugin has no counts of {region.name}")
+        _check_operations(region.name, region.iterations, got)
+        if region is SELFCHECK:
+            check_ticks(records, got)
+            continue
+        samples += to_samples(region.name, got)
+        profiles += to_profiles(region.name, got, kernel.symbols)
+    if next(counted, None) is not None:
+        raise InvalidTrial("the plugin counted more regions than the guest ran")
+    return tuple(samples), tuple(profiles)
+
+
+def _check_operations(name: str, wanted: int, got: RegionCounts) -> None:
+    if len(got.kernel) != wanted:
+        raise InvalidTrial(f"{name}: {len(got.kernel)} operations counted, {wanted} were asked")

@@ -1,0 +1,68 @@
+"""The emulator at hand: where it is, which version, and which plugin family it takes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import lru_cache
+
+from kernleap.model.errors import InfrastructureError
+from kernleap.model.kernel import Arch
+
+_BINARY = {Arch.AMD64: "qemu-system-x86_64", Arch.ARM64: "qemu-system-aarch64"}
+_PACKAGE = {Arch.AMD64: "qemu-system-x86", Arch.ARM64: "qemu-system-arm"}
+_VERSION = re.compile(r"version (\d+)\.(\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Emulator:
+    """A QEMU system emulator. `version` is upstream's (`7.2.22`)."""
+
+    path: str
+    version: str
+
+    @property
+    def series(self) -> tuple[int, int]:
+        """(major, minor)."""
+        major, minor, *_ = self.version.split(".")
+        return int(major), int(minor)
+
+    @property
+    def identity(self) -> str:
+        """What counts depend on: the emulator's name and upstream version."""
+        return f"QEMU {self.version}"
+
+    @property
+    def plugin_family(self) -> str:
+        """The family of the plugin interface: raw pointers, or scoreboards (from 9.0 on)."""
+        return "v1" if self.series < (9, 0) else "new"
+
+
+@lru_cache
+def find_emulator(arch: Arch = Arch.AMD64) -> Emulator:
+    """Find the emulator on PATH and ask for its version.
+
+    Raises:
+        InfrastructureError: there is none, or it does not say which it is.
+    """
+    name = _BINARY[arch]
+    path = shutil.which(name)
+    if path is None:
+        raise InfrastructureError(
+            f"{name} is not installed",
+            cause="the lab boots kernels in QEMU",
+            next_step=f"apt-get install {_PACKAGE[arch]}",
+        )
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    match = _VERSION.search(said.stdout)
+    if said.returncode != 0 or match is None:
+        raise InfrastructureError(
+            f"{name} does not tell its version",
+            where=path,
+            cause=(said.stderr or said.stdout).strip()[:200] or f"exit status {said.returncode}",
+            next_step=f"{name} --version",
+        )
+    major, minor, patch = match.groups()
+    return Emulator(path, f"{major}.{minor}.{patch or 0}")
