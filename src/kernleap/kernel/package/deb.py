@@ -1,0 +1,71 @@
+"""Debian packages (deb(5)): an ar archive with `debian-binary`, control and data tars."""
+
+from __future__ import annotations
+
+import io
+from typing import IO
+
+from kernleap.kernel.package.limits import Damaged, PlainReader
+from kernleap.kernel.package.members import Scan
+from kernleap.kernel.package.tar import scan_tar
+
+_MAGIC = b"!<arch>\n"
+_HEADER_BYTES = 60
+_HEADER_END = b"`\n"
+_MAX_AR_MEMBERS = 32
+_COMPRESSIONS = {
+    "data.tar": "",
+    "data.tar.xz": "xz",
+    "data.tar.zst": "zst",
+    "data.tar.gz": "gz",
+    "data.tar.lzma": "lzma",
+}
+
+
+def scan(stream: IO[bytes], where: str, members: Scan) -> None:
+    """Show every file of the package to `members`. Raises Damaged, TamperedError."""
+    if stream.read(len(_MAGIC)) != _MAGIC:
+        raise Damaged("it does not start as an ar archive")
+    for number in range(_MAX_AR_MEMBERS):
+        header = stream.read(_HEADER_BYTES)
+        if len(header) != _HEADER_BYTES or header[58:60] != _HEADER_END:
+            raise Damaged("cut short, or without data" if not header else "a broken ar header")
+        name = header[:16].decode("ascii", "replace").rstrip().rstrip("/")
+        size = _decimal(header[48:58])
+        if number == 0 and name != "debian-binary":
+            raise Damaged("its first part is not debian-binary")
+        if name.startswith("data.tar"):
+            if name not in _COMPRESSIONS:
+                raise Damaged(f"{name} is compressed in a way that is not supported")
+            data = PlainReader(_Window(stream, size), _COMPRESSIONS[name], where)
+            scan_tar(data, members)
+            return
+        stream.seek(size + size % 2, io.SEEK_CUR)
+    raise Damaged("it has no data part")
+
+
+def _decimal(text: bytes) -> int:
+    digits = text.strip()
+    if not digits.isdigit():
+        raise Damaged("a broken ar header")
+    return int(digits)
+
+
+class _Window(io.RawIOBase):
+    """The next `size` bytes of a stream; ending earlier is damage."""
+
+    def __init__(self, stream: IO[bytes], size: int) -> None:
+        super().__init__()
+        self._stream = stream
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        data = self._stream.read(wanted)
+        if len(data) < wanted:
+            raise Damaged("cut short")
+        self._left -= len(data)
+        return data
