@@ -155,36 +155,32 @@ def _built(artefact: Artefact, progress: Progress | None) -> Path:
     return finished
 
 
-def compile_artefact(artefact: Artefact, output: Path, *, zig_cache: Path | None = None) -> None:
-    """Compile and link to `output` (absolute), whatever is cached.
+def compile_artefact(artefact: Artefact, output: Path) -> None:
+    """Compile and link to `output` (absolute), whatever has been built before.
 
-    `zig_cache` keeps zig's own objects (its C library above all), under the cache by default.
+    Only the compiler's own C libraries are kept between builds, under the cache.
     """
-    zig = zig_cache or cache_dir() / "native" / "zig"
-    # Nothing of the caller's environment reaches the compiler but what it needs to run: CPATH
-    # and its like would change the bytes.
-    inherited = {k: os.environ[k] for k in ("PATH", "HOME", "TMPDIR") if k in os.environ}
-    environment = {
-        **inherited,
-        "LC_ALL": "C",
-        "ZIG_GLOBAL_CACHE_DIR": str(zig),
-        "ZIG_LOCAL_CACHE_DIR": str(zig),
-    }
     command = (*_compiler(), *artefact.flags, *artefact.sources, "-o", str(output))
-    try:
-        # Relative names from the sources' own directory: no path of this machine in the output.
-        done = subprocess.run(
-            command,
-            cwd=artefact.directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    except OSError as error:
-        raise InfrastructureError(f"cannot run the compiler: {error}") from error
+    with tempfile.TemporaryDirectory(prefix="kernleap-build-") as scratch:
+        # Nothing of the caller's environment reaches the compiler but what it needs to run:
+        # CPATH and its like would change the bytes.
+        inherited = {k: os.environ[k] for k in ("PATH", "HOME", "TMPDIR") if k in os.environ}
+        libraries = os.environ.get("KERNLEAP_ZIG_CACHE") or str(cache_dir() / "native" / "zig")
+        zig = {"ZIG_GLOBAL_CACHE_DIR": libraries, "ZIG_LOCAL_CACHE_DIR": scratch}
+        try:
+            # Relative names from the sources' own directory: no path of this machine inside.
+            done = subprocess.run(
+                command,
+                cwd=artefact.directory,
+                env={**inherited, **zig, "LC_ALL": "C"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+            )
+        except OSError as error:
+            raise InfrastructureError(f"cannot run the compiler: {error}") from error
     if done.returncode != 0 or not output.exists():
         tail = "\n".join(done.stderr.strip().splitlines()[-_STDERR_LINES:])
         raise InfrastructureError(
