@@ -34,7 +34,6 @@ from kernleap.store.plan_file import read_plan, write_plan
 from kernleap.store.schema import (
     Header,
     NewerSchemaError,
-    SchemaError,
     from_table,
     read_header,
     to_bytes,
@@ -265,7 +264,7 @@ class RunStore:
     def _header(self, path: Path) -> Header:
         try:
             header = read_header(pq.read_schema(path).metadata)
-        except (SchemaError, OSError, pa.ArrowException) as error:
+        except (ValueError, OSError, pa.ArrowException) as error:
             raise _unreadable(path, error) from error
         self._check_place(path, header.trial)
         return header
@@ -275,7 +274,7 @@ class RunStore:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 read_header(file.schema_arrow.metadata)
                 record = from_table(file.read(use_threads=False))
-        except (SchemaError, OSError, KeyError, pa.ArrowException) as error:
+        except (ValueError, OSError, KeyError, pa.ArrowException) as error:
             raise _unreadable(path, error) from error
         self._check_place(path, record.trial)
         return record

@@ -57,6 +57,18 @@ class Row(StrEnum):
     """`value` is events `label` per operation."""
 
 
+_NAMES = pa.dictionary(pa.int32(), pa.string())
+TABLE = pa.schema(
+    {
+        "record": _NAMES,
+        "metric": _NAMES,
+        "index": pa.int32(),
+        "label": _NAMES,
+        "value": pa.float64(),
+        "unit": _NAMES,
+    }
+)
+
 _UNITS = {
     Row.VARIANT: "operations",
     Row.FUNCTION: "instructions",
@@ -140,16 +152,7 @@ def to_table(record: TrialRecord) -> pa.Table:
 def _table(
     *, record: pa.Array, metric: pa.Array, index: Any, label: pa.Array, value: Any, unit: pa.Array
 ) -> pa.Table:
-    return pa.table(
-        {
-            "record": record,
-            "metric": metric,
-            "index": pa.array(index, pa.int32()),
-            "label": label,
-            "value": pa.array(value, pa.float64()),
-            "unit": unit,
-        }
-    )
+    return pa.table([record, metric, index, label, value, unit], schema=TABLE)
 
 
 def _repeated(names: list[str], lengths: list[int]) -> pa.Array:
@@ -230,6 +233,8 @@ def from_table(table: pa.Table) -> TrialRecord:
         SchemaError: see `read_header`; also when rows and header disagree.
     """
     header = read_header(table.schema.metadata)
+    if table.schema.remove_metadata() != TABLE:
+        raise SchemaError("its columns are not those of a trial")
     values = table.column("value").to_numpy()
     position = 0
     samples = []
@@ -247,9 +252,8 @@ def from_table(table: pa.Table) -> TrialRecord:
 def _profiles(header: Header, table: pa.Table, position: int) -> tuple[Profile, ...]:
     rows = table.slice(position)
     regions, labels = _strings(rows.column("metric")), _strings(rows.column("label"))
-    variants = rows.column("index").to_pylist()
-    values = rows.column("value").to_numpy()
-    exact = np.where(np.isfinite(values), values, 0).astype(np.int64).tolist()
+    variants = rows.column("index").to_numpy().tolist()
+    values = rows.column("value").to_numpy().tolist()
     profiles = []
     at = 0
     for part in header.profiles:
@@ -263,14 +267,18 @@ def _profiles(header: Header, table: pa.Table, position: int) -> tuple[Profile, 
             Profile(
                 region=regions[at],
                 variant=variants[at],
-                operations=exact[at],
-                counts=dict(zip(labels[functions:rep], exact[functions:rep], strict=True)),
-                rep_counts=dict(zip(labels[rep:events], exact[rep:events], strict=True)),
-                events=dict(zip(labels[events:end], values[events:end].tolist(), strict=True)),
+                operations=int(values[at]),
+                counts=_counts(labels[functions:rep], values[functions:rep]),
+                rep_counts=_counts(labels[rep:events], values[rep:events]),
+                events=dict(zip(labels[events:end], values[events:end], strict=True)),
             )
         )
         at = end
     return tuple(profiles)
+
+
+def _counts(labels: list[str], values: list[float]) -> dict[str, int]:
+    return dict(zip(labels, map(int, values), strict=True))
 
 
 def _strings(column: pa.ChunkedArray) -> list[str]:
@@ -278,7 +286,7 @@ def _strings(column: pa.ChunkedArray) -> list[str]:
     result: list[str] = []
     for chunk in column.chunks:
         names = chunk.dictionary.to_pylist()
-        result += [names[code] for code in chunk.indices.to_pylist()]
+        result += [names[code] for code in chunk.indices.to_numpy().tolist()]
     return result
 
 
