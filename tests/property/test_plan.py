@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kernleap.experiment.plan import guest_seed, make_arms, make_plan, repeat_plan
 from kernleap.model.errors import UsageError
 from kernleap.model.kernel import Arch, KernelImage, KernelRef, Provenance
+from kernleap.model.run import Region
 from kernleap.model.machine import MachineSpec
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -39,7 +40,7 @@ def plan_of(refs, boots=3, seed=1, aa=False, guest="g" * 64, when=WHEN):
         seed=seed,
         machine=MachineSpec(),
         suite="micro",
-        workloads=("syscall-getppid/1p",),
+        regions=(Region("syscall-getppid/1p", "syscall-getppid", "1p", 300, 50),),
         metrics=(),
         guest_sha256=guest,
         emulator_version="7.2",

@@ -18,7 +18,7 @@ from kernleap.model.errors import UsageError
 from kernleap.model.kernel import KernelImage, KernelRef
 from kernleap.model.machine import MachineSpec
 from kernleap.model.metric import Metric
-from kernleap.model.run import ArmInputs, RunPlan
+from kernleap.model.run import ArmInputs, Region, RunPlan
 from kernleap.model.trial import Arm, Trial
 
 MAX_BOOTS = 999
@@ -62,7 +62,7 @@ def make_plan(
     seed: int,
     machine: MachineSpec,
     suite: str,
-    workloads: Sequence[str],
+    regions: Sequence[Region],
     metrics: Sequence[Metric],
     guest_sha256: str,
     emulator_version: str,
@@ -92,7 +92,7 @@ def make_plan(
     )
     trials = _trials(arms, inputs, boots, seed, guest_sha256)
     moment = created.astimezone(UTC)
-    digest = _digest(moment.isoformat(), [t.id for t in trials], list(workloads), list(command))
+    digest = _digest(moment.isoformat(), [t.id for t in trials], [r.name for r in regions], list(command))
     return RunPlan(
         id=f"{moment:%Y%m%d-%H%M%S}-{digest.hex()[:6]}",
         created=moment.isoformat(timespec="seconds"),
@@ -100,7 +100,8 @@ def make_plan(
         trials=trials,
         machine=machine,
         suite=suite,
-        workloads=tuple(workloads),
+        workloads=tuple(r.name for r in regions),
+        regions=tuple(regions),
         metrics=tuple(metrics),
         inputs=inputs,
         guest_sha256=guest_sha256,

@@ -23,13 +23,8 @@ from kernleap.model.kernel import KernelImage, KernelRef
 from kernleap.model.machine import MachineSpec
 from kernleap.model.run import RunPlan
 from kernleap.model.trial import Profile, Samples, Trial, TrialRecord, TrialStatus
-from kernleap.probe.counted import (
-    CountsError,
-    RegionCounts,
-    read_counts,
-    to_profiles,
-    to_samples,
-)
+from kernleap.probe.counted import to_profiles, to_samples
+from kernleap.probe.counts_file import CountsError, RegionCounts, read_counts
 from kernleap.probe.events import EVENTS, REQUIRED, event_entries
 from kernleap.probe.symbols import SymbolTable, parse_kallsyms
 
@@ -82,7 +77,7 @@ class LabMachine:
                         cause="its symbols do not name the entries that kernleap counts",
                         next_step="use a kernel with CONFIG_KALLSYMS",
                     )
-                self._kernels[image.sha256] = _Kernel(parse_kallsyms(text), events)
+                self._kernels[image.sha256] = _Kernel(parse_kallsyms(text.encode()), events)
             return self._kernels[image.sha256]
 
     def run(
@@ -202,7 +197,10 @@ def _collect(
     said = records.of("region")
     if len(said) != len(wanted):
         raise InvalidTrial(f"the guest ran {len(said)} regions of {len(wanted)}")
-    counted = iter(read_counts(counts).regions)
+    file = read_counts(counts)
+    if file.errors:
+        raise InvalidTrial(f"the plugin objects: {'; '.join(file.errors[:3])}")
+    counted = iter(file.regions)
     samples: list[Samples] = []
     profiles: list[Profile] = []
     for region, record in zip(wanted, said, strict=True):
@@ -218,6 +216,7 @@ def _collect(
         if got is None:
             raise InvalidTrial(f"the plugin has no counts of {region.name}")
         _check_operations(region.name, region.iterations, got)
+        warnings += (f"{region.name}: {warning}" for warning in got.warnings)
         if region is SELFCHECK:
             check_ticks(records, got)
             continue

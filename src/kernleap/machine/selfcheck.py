@@ -12,7 +12,7 @@ import numpy as np
 
 from kernleap.guest.channel import ChannelError, Records
 from kernleap.model.run import Region
-from kernleap.probe.counted import CountsError, RegionCounts
+from kernleap.probe.counts_file import CountsError, RegionCounts
 
 SELFCHECK = Region(
     name="selfcheck/1p", program="selfcheck", form="1p", iterations=64, warmup=16
