@@ -1,0 +1,153 @@
+"""One metric, two arms: the comparison, before anything is decided about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, inf, log, log1p
+
+import numpy as np
+
+from kernleap.judge.arms import ArmData, BootValue, pairs, summarise
+from kernleap.judge.events import EVENTS
+from kernleap.judge.policy import Policy
+from kernleap.model.metric import Metric
+from kernleap.model.result import ArmValues
+from kernleap.stats import Effect, Prior, Scale, estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A comparison with its effect.
+
+    `edges` are the ends of *equivalent* and `reach` the interval, both on the effect's scale
+    (log ratio, or difference). `reach` always contains the point estimate shown, which is
+    that of the central values.
+    """
+
+    metric: Metric
+    arm: str
+    baseline: ArmValues
+    candidate: ArmValues
+    effect: Effect
+    reach: tuple[float, float]
+    edges: tuple[float, float]
+    ratio: float
+    interval: tuple[float, float]
+    margin: float
+    quality: tuple[str, ...]
+
+    @property
+    def boots(self) -> int:
+        """Boots of the smaller arm."""
+        return min(self.baseline.n, self.candidate.n)
+
+    @property
+    def inside(self) -> bool:
+        """Whether the whole interval lies within the margin."""
+        return self.edges[0] <= self.reach[0] and self.reach[1] <= self.edges[1]
+
+    @property
+    def beyond(self) -> int:
+        """+1 if the whole interval lies above the margin, -1 if below, else 0."""
+        return int(self.reach[0] > self.edges[1]) - int(self.reach[1] < self.edges[0])
+
+
+def compare(
+    metric: Metric, baseline: ArmData, candidate: ArmData, policy: Policy
+) -> Compared | None:
+    """Compare one metric; None if an arm has no samples of it."""
+    first, second = baseline.values(metric), candidate.values(metric)
+    if not first or not second:
+        return None
+    known = policy.knowledge(metric)
+    gap = min(max(5 * known.scatter, 0.001), 0.01)
+    here, there = summarise(first, gap), summarise(second, gap)
+
+    common = pairs(first, second)
+    paired = len(common) >= min(policy.min_boots, len(first), len(second))
+    if paired:
+        a, b = [x.value for x, _ in common], [y.value for _, y in common]
+    else:
+        a, b = _numbers(first), _numbers(second)
+    scale = _scale(metric, a, b)
+    size = max(abs(here.median), abs(there.median))
+    scatter = known.scatter if scale is Scale.LOG else _linear_scatter(metric, policy, size)
+    effect = estimate(
+        a, b, prior=Prior(scatter), paired=paired, scale=scale, confidence=1 - policy.alpha
+    )
+    margin = policy.margin(metric)
+    if scale is Scale.LOG:
+        point = log(there.median / here.median)
+        edges = (-log1p(margin), log1p(margin))
+    else:
+        point = there.median - here.median
+        least = policy.behaviour.events if metric.quantity in EVENTS or not size else 0.0
+        wide = max(margin * (abs(here.median) or size), least)
+        edges = (-wide, wide)
+        margin = wide / here.median if here.median > 0 else margin
+    reach = (min(effect.interval[0], point), max(effect.interval[1], point))
+    return Compared(
+        metric=metric,
+        arm=candidate.name,
+        baseline=here,
+        candidate=there,
+        effect=effect,
+        reach=reach,
+        edges=edges,
+        ratio=_ratio(here.median, there.median),
+        interval=_as_ratios(reach, scale, here.median),
+        margin=margin,
+        quality=_quality(here, there, paired, len(common)),
+    )
+
+
+def _numbers(values: tuple[BootValue, ...]) -> list[float]:
+    return [item.value for item in values]
+
+
+def _scale(metric: Metric, first: list[float], second: list[float]) -> Scale:
+    # A ratio of events says little where the usual count is 0, 1 or 2.
+    if metric.quantity in EVENTS or min(*first, *second) <= 0:
+        return Scale.LINEAR
+    return Scale.LOG
+
+
+def _linear_scatter(metric: Metric, policy: Policy, size: float) -> float:
+    known = policy.knowledge(metric)
+    return max(known.events, known.scatter * size)
+
+
+def _ratio(baseline: float, candidate: float) -> float:
+    if baseline == candidate:
+        return 1.0
+    return candidate / baseline if baseline else inf
+
+
+def _as_ratios(reach: tuple[float, float], scale: Scale, baseline: float) -> tuple[float, float]:
+    low, high = reach
+    if low == high == 0:
+        return (1.0, 1.0)
+    if scale is Scale.LOG:
+        return (exp(low) if low > -700 else 0.0, exp(high) if high < 700 else inf)
+    if baseline <= 0:
+        return (1.0 if low > 0 else 0.0, inf)
+    return (max(0.0, 1 + low / baseline), max(0.0, 1 + high / baseline))
+
+
+def _quality(
+    baseline: ArmValues, candidate: ArmValues, paired: bool, common: int
+) -> tuple[str, ...]:
+    remarks = []
+    if len(baseline.modes) > 1 or len(candidate.modes) > 1:
+        remarks.append("multi-modal")
+    if min(baseline.n, candidate.n) == 1:
+        remarks.append("single boot")
+    if not paired:
+        remarks.append("unpaired")
+    elif common < max(baseline.n, candidate.n):
+        remarks.append(f"paired on {common} common blocks")
+    if baseline.median == 0 != candidate.median:
+        remarks.append("zero baseline")
+    if not np.isfinite(baseline.spread) or not np.isfinite(candidate.spread):
+        remarks.append("spread around zero")
+    return tuple(remarks)

@@ -1,0 +1,148 @@
+"""What differs between two arms besides what was asked."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from fnmatch import translate
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from kernleap.model.result import Confounder
+from kernleap.model.run import ArmInputs, RunData
+from kernleap.model.trial import TrialStatus
+
+UNKNOWN = "unknown"
+UNSET = "not set"
+_VALUE = re.compile(r"^CONFIG_(\w+)=(.*)$", re.MULTILINE)
+_FLAVOUR = re.compile(
+    r"[+\-]((?:cloud|rt|unsigned|amd64|arm64|generic|cachyos|arch|zen|lts|aws|azure|gcp)[\w-]*)$"
+)
+_FACTS = {
+    "qemu_version": "counts depend on the emulator's version",
+    "cpu": "counts depend on the CPU model",
+    "guest_sha256": "the arms did not run the same guest",
+}
+
+
+def confounders(run: RunData, arm: str) -> tuple[Confounder, ...]:
+    """Confounders of a candidate arm against the baseline, weightiest kinds first.
+
+    Arms that boot the same kernel image differ only by their modifiers, which were asked for.
+    """
+    baseline = run.plan.baseline.name
+    inputs = {item.arm: item for item in run.plan.inputs}
+    here, there = inputs.get(baseline), inputs.get(arm)
+    found = _machine(run, baseline, arm)
+    if here and there and here.kernel_sha256 == there.kernel_sha256:
+        return found
+    if here and there:
+        found += _provenance(here, there)
+    return found + _configs(run.kconfigs.get(baseline), run.kconfigs.get(arm))
+
+
+def kconfig(text: str) -> dict[str, str]:
+    """Options that are set, by name without CONFIG_."""
+    return dict(_VALUE.findall(text))
+
+
+def _machine(run: RunData, baseline: str, candidate: str) -> tuple[Confounder, ...]:
+    found = []
+    for fact, why in _FACTS.items():
+        here, there = _fact(run, baseline, fact), _fact(run, candidate, fact)
+        if here and there and here != there:
+            found.append(Confounder("machine", fact, here, there, why))
+    return tuple(found)
+
+
+def _fact(run: RunData, arm: str, fact: str) -> str:
+    def shown(value: Any) -> str:
+        return str(value)
+
+    values = {
+        shown(record.facts[fact])
+        for record in run.records
+        if record.trial.arm == arm and record.status is TrialStatus.OK and fact in record.facts
+    }
+    return ", ".join(sorted(values))
+
+
+def _provenance(baseline: ArmInputs, candidate: ArmInputs) -> tuple[Confounder, ...]:
+    found = []
+    pairs = [
+        ("source", baseline.provenance.get("source", ""), candidate.provenance.get("source", ""),
+         "packaged by others: other configuration, patches and compiler"),
+        ("flavour", flavour(baseline.release), flavour(candidate.release),
+         "another flavour is another configuration"),
+        ("suite", baseline.provenance.get("suite", ""), candidate.provenance.get("suite", ""),
+         "another suite means another compiler and other distribution patches"),
+    ]  # fmt: skip
+    for name, here, there, why in pairs:
+        if here != there:
+            found.append(Confounder("provenance", name, here or UNKNOWN, there or UNKNOWN, why))
+    return tuple(found)
+
+
+def flavour(release: str) -> str:
+    """The flavour in a release (`7.2.12+deb13-cloud-amd64` has `cloud-amd64`), or ""."""
+    match = _FLAVOUR.search(release)
+    return match[1] if match else ""
+
+
+def _configs(baseline: str | None, candidate: str | None) -> tuple[Confounder, ...]:
+    if baseline is None or candidate is None:
+
+        def known(text: str | None) -> str:
+            return UNKNOWN if text is None else "known"
+
+        return (
+            Confounder(
+                "config", "configuration", known(baseline), known(candidate),
+                "without both configurations it is not known which options differ",
+            ),
+        )  # fmt: skip
+    here, there = kconfig(baseline), kconfig(candidate)
+    found: list[Confounder] = []
+    other: list[str] = []
+    for name in sorted(here.keys() | there.keys()):
+        old, new = here.get(name, UNSET), there.get(name, UNSET)
+        if old == new:
+            continue
+        kind, why = weight(name)
+        if why:
+            found.append(Confounder(kind, name, old.strip('"'), new.strip('"'), why))
+        else:
+            other.append(name)
+    found.sort(key=lambda item: (item.kind != "compiler", item.name))
+    if other:
+        shown = ", ".join(other[:5]) + (", ..." if len(other) > 5 else "")
+        found.append(
+            Confounder(
+                "config", "other options",
+                f"{len(here)} set", f"{len(there)} set",
+                f"{len(other)} further options differ ({shown}); not known to touch what is measured",
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+@lru_cache(maxsize=1)
+def _table() -> tuple[tuple[str, str, re.Pattern[str]], ...]:
+    text = resources.files("kernleap.judge").joinpath("kconfig.toml").read_text("utf-8")
+    return tuple(
+        (
+            entry.get("kind", "config"),
+            entry["why"],
+            re.compile("|".join(translate(name) for name in entry["names"])),
+        )
+        for entry in tomllib.loads(text)["option"]
+    )
+
+
+def weight(option: str) -> tuple[str, str]:
+    """Kind of confounder and why the option matters; an empty reason if it does not."""
+    for kind, why, pattern in _table():
+        if pattern.match(option):
+            return kind, why
+    return "config", ""

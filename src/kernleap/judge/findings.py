@@ -1,0 +1,197 @@
+"""The decision on each metric of a candidate arm (docs/statistics.md, *Decision rules*)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kernleap.judge import events
+from kernleap.judge.arms import ArmData
+from kernleap.judge.compare import Compared, compare
+from kernleap.judge.explain import explain
+from kernleap.judge.policy import Policy
+from kernleap.model.metric import Better, Metric, Role
+from kernleap.model.result import Comparison, Decision, Finding
+from kernleap.stats import adjust, boots_needed, overlap_share, separation_p
+
+LEVEL_TOLERANCE = 0.005
+"""Relative distance at which two levels of a schedule-dependent form are one."""
+
+Ruling = tuple[Decision, str]
+
+
+def find(
+    metrics: Iterable[Metric], baseline: ArmData, candidate: ArmData, policy: Policy
+) -> tuple[Finding, ...]:
+    """Findings for every metric both arms measured, in the order of `metrics`."""
+    compared = [c for m in metrics if (c := compare(m, baseline, candidate, policy)) is not None]
+    adjusted = adjust([c.effect.p_value for c in compared])
+    return tuple(
+        _finding(item, float(p_value), len(compared), baseline, candidate, policy)
+        for item, p_value in zip(compared, adjusted, strict=True)
+    )
+
+
+def _finding(
+    item: Compared,
+    p_value: float,
+    family: int,
+    baseline: ArmData,
+    candidate: ArmData,
+    policy: Policy,
+) -> Finding:
+    decision, reason = _decide(item, p_value, family, baseline, candidate, policy)
+    more = None
+    if decision is Decision.UNDECIDED and not item.beyond:
+        needed = boots_needed(item.effect, item.edges)
+        more = None if needed is None else max(1, needed - item.boots)
+    witness = None if decision is Decision.EQUIVALENT else explain(item, baseline, candidate)
+    return Finding(
+        comparison=Comparison(
+            metric=item.metric,
+            arm=item.arm,
+            baseline=item.baseline,
+            candidate=item.candidate,
+            ratio=item.ratio,
+            interval=item.interval,
+            confidence=item.effect.confidence,
+            p_value=p_value,
+            margin=item.margin,
+            quality=item.quality,
+        ),
+        decision=decision,
+        reason=reason,
+        more_boots=more,
+        functions=witness.functions if witness else (),
+        explained_total=witness.total if witness else 0.0,
+        events=witness.events if witness else (),
+    )
+
+
+def _decide(
+    item: Compared,
+    p_value: float,
+    family: int,
+    baseline: ArmData,
+    candidate: ArmData,
+    policy: Policy,
+) -> Ruling:
+    if item.effect.method == "identical":
+        return Decision.EQUIVALENT, "identical in every boot"
+    settled = policy.knowledge(item.metric).settled
+    if not settled and item.boots < policy.min_boots:
+        return Decision.UNDECIDED, (
+            f"depends on the schedule: {item.boots} boots do not show its spread over seeds "
+            f"(needs {policy.min_boots})"
+        )
+    if item.inside:
+        return Decision.EQUIVALENT, f"the interval lies within the margin of {item.margin:.2%}"
+    if not item.beyond:
+        return Decision.UNDECIDED, f"the interval crosses the margin of {item.margin:.2%}"
+    if p_value > policy.alpha:
+        return Decision.UNDECIDED, (
+            f"beyond the margin, but not beyond chance among {family} metrics (p = {p_value:.2g})"
+        )
+    if item.metric.role is Role.BEHAVIOUR or item.metric.better is Better.NEITHER:
+        return _behaviour(item, settled, baseline, candidate, policy)
+    if settled:
+        return _settled_path(item, baseline, candidate)
+    return _scheduled_path(item, baseline, candidate, policy)
+
+
+def _direction(item: Compared) -> Decision:
+    longer = item.beyond > 0
+    good = longer == (item.metric.better is Better.HIGHER)
+    return Decision.BETTER if good else Decision.WORSE
+
+
+def _region(metric: Metric) -> str:
+    return f"{metric.workload}/{metric.form}"
+
+
+def _settled_path(item: Compared, baseline: ArmData, candidate: ArmData) -> Ruling:
+    """A path under a fixed schedule: longer or shorter, if the same things happened."""
+    region = _region(item.metric)
+    here, there = events.tables(baseline, region), events.tables(candidate, region)
+    if events.changed(here, there):
+        differs = events.describe(here[0].modal, there[0].modal)
+        return Decision.BEHAVIOUR_CHANGED, f"other events per operation: {differs}"
+    return _direction(item), f"the whole interval lies beyond the margin of {item.margin:.2%}"
+
+
+def _scheduled_path(
+    item: Compared, baseline: ArmData, candidate: ArmData, policy: Policy
+) -> Ruling:
+    """A path through the fair scheduler: judged only between equal states."""
+    overlap = policy.behaviour.overlap
+    if _same_levels(item, baseline, candidate, overlap):
+        return Decision.UNDECIDED, (
+            "both arms visit the same levels, only in other shares: tipping points of the scheduler"
+        )
+    region = _region(item.metric)
+    here, there = events.tables(baseline, region), events.tables(candidate, region)
+    matched = events.match(here, there, overlap, policy.min_boots)
+    if matched is None and here and there:
+        return _new_state(item, baseline, candidate, policy)
+    if matched is not None:
+        moved = (matched.ratio > 1 + item.margin) - (matched.ratio < 1 / (1 + item.margin))
+        if moved != item.beyond:
+            return Decision.UNDECIDED, (
+                "over operations with equal events the path did not move alike "
+                f"(ratio {matched.ratio:.4f}): the share of scheduler states differs"
+            )
+    return _direction(item), (
+        f"beyond the margin of {item.margin:.2%} over seeds, and over operations with equal events"
+        if matched is not None
+        else f"beyond the margin of {item.margin:.2%} over seeds"
+    )
+
+
+def _behaviour(
+    item: Compared, settled: bool, baseline: ArmData, candidate: ArmData, policy: Policy
+) -> Ruling:
+    if settled:
+        return Decision.BEHAVIOUR_CHANGED, (
+            f"differs beyond the margin of {item.margin:.2%} under a fixed schedule"
+        )
+    return _new_state(item, baseline, candidate, policy)
+
+
+def _new_state(item: Compared, baseline: ArmData, candidate: ArmData, policy: Policy) -> Ruling:
+    """Schedule-dependent behaviour: changed only if boots separate into states unseen before."""
+    rules = policy.behaviour
+    if item.boots < rules.min_boots:
+        return Decision.UNDECIDED, (
+            f"behaves differently, but depends on the schedule: {item.boots} boots are too few "
+            f"to tell (needs {rules.min_boots})"
+        )
+    chance = separation_p(item.baseline.values, item.candidate.values)
+    if chance > policy.alpha:
+        return Decision.UNDECIDED, f"the boots of both arms overlap (permutation p = {chance:.2g})"
+    wide = 1 + policy.behaviour_margin(item.metric)
+    if 1 / wide <= item.ratio <= wide:
+        return Decision.UNDECIDED, (
+            f"other events, but within the {wide - 1:.0%} that schedules vary without a cause"
+        )
+    region = _region(item.metric)
+    here, there = events.tables(baseline, region), events.tables(candidate, region)
+    by_events = item.metric.quantity in events.EVENTS
+    same = (
+        events.shared_state(here, there, rules.overlap)
+        if by_events and here and there
+        else _same_levels(item, baseline, candidate, rules.overlap)
+    )
+    if same:
+        return Decision.UNDECIDED, (
+            "both arms visit the same states, only in other shares: tipping points of the scheduler"
+        )
+    return Decision.BEHAVIOUR_CHANGED, (
+        f"all boots differ beyond {wide - 1:.0%}, in states the other arm never visits"
+    )
+
+
+def _same_levels(item: Compared, baseline: ArmData, candidate: ArmData, overlap: float) -> bool:
+    """Whether either arm's central value is a level of the other's operations."""
+    name = item.metric.name
+    there = overlap_share(item.baseline.median, candidate.operations(name), LEVEL_TOLERANCE)
+    here = overlap_share(item.candidate.median, baseline.operations(name), LEVEL_TOLERANCE)
+    return max(here, there) >= overlap

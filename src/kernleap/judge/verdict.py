@@ -1,0 +1,217 @@
+"""The verdict on a candidate: rules of the policy applied to its findings.
+
+Rules, in order; the first that applies decides, and all that apply are given as reasons:
+
+`infrastructure`  too few good boots where enough were planned: *undecided*, no numbers
+`min-boots`       fewer boots planned than the policy asks for: *undecided*
+`no-evidence`     no guarded or primary metric was measured: *undecided*
+`guard`           a guarded metric is worse by more than the guard margin: *reject*
+`behaviour`       a guarded path is longer because events changed: as the policy says
+`guard-open`      a guarded path may be worse by more than the guard margin: *undecided*
+`gain`            a primary metric is better by the minimum gain or more: *adopt* (rollout)
+`gate`            nothing that is guarded got worse: *adopt* (gate), that is, passed
+`gain-open`       no gain is shown, but one is not excluded: *undecided* (rollout)
+`no-gain`         nothing measured is worth a rollout: *hold* (rollout)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import inf
+
+from kernleap.judge.policy import Goal, Policy
+from kernleap.model.errors import Exit
+from kernleap.model.metric import Better, Role
+from kernleap.model.result import Decision, Finding, Reason, Verdict, VerdictDecision
+
+SHORTFALL = frozenset({"infrastructure"})
+_EXITS = {
+    VerdictDecision.ADOPT: Exit.OK,
+    VerdictDecision.HOLD: Exit.HOLD,
+    VerdictDecision.REJECT: Exit.REJECT,
+    VerdictDecision.UNDECIDED: Exit.UNDECIDED,
+}
+_WORST_FIRST = (Exit.INFRASTRUCTURE, Exit.REJECT, Exit.UNDECIDED, Exit.HOLD, Exit.OK)
+
+
+def exit_code(verdicts: Mapping[str, Verdict] | Iterable[Verdict]) -> Exit:
+    """The exit code of a command that gave these verdicts: that of the worst.
+
+    From worst: infrastructure (20), reject (11), undecided (12), hold (10), adopt or gate
+    passed (0). Without any verdict: infrastructure.
+    """
+    items = verdicts.values() if isinstance(verdicts, Mapping) else verdicts
+    codes = {
+        Exit.INFRASTRUCTURE
+        if any(reason.rule in SHORTFALL for reason in verdict.reasons)
+        else _EXITS[verdict.decision]
+        for verdict in items
+    }
+    return next((code for code in _WORST_FIRST if code in codes), Exit.INFRASTRUCTURE)
+
+
+def shortfall(arm: str, policy: Policy, text: str) -> Verdict:
+    """The verdict where too few boots ended well."""
+    return Verdict(
+        arm, VerdictDecision.UNDECIDED, (Reason("infrastructure", text),), policy.name,
+        tuple(grade.value for grade in policy.grades),
+    )  # fmt: skip
+
+
+def decide(arm: str, findings: tuple[Finding, ...], policy: Policy, planned: int) -> Verdict:
+    """Apply the policy's rules.
+
+    Args:
+        arm: the candidate arm.
+        findings: all its findings.
+        policy: the policy.
+        planned: boots planned for the smaller of the two arms.
+    """
+    guarded = [f for f in findings if policy.is_guarded(f.comparison.metric)]
+    primary = [f for f in findings if policy.is_primary(f.comparison.metric)]
+    rulings = [
+        _min_boots(planned, policy),
+        _evidence(guarded, primary),
+        _guard(guarded, policy),
+        _behaviour(guarded, policy),
+        _guard_open(guarded, policy),
+        *_goal(primary, guarded, policy),
+    ]
+    applied = [ruling for ruling in rulings if ruling is not None]
+    return Verdict(
+        arm=arm,
+        decision=applied[0][0],
+        reasons=tuple(reason for _, reason in applied),
+        policy=policy.name,
+        grades=tuple(grade.value for grade in policy.grades),
+    )
+
+
+_Ruling = tuple[VerdictDecision, Reason]
+
+
+def _ruling(
+    decision: VerdictDecision, rule: str, text: str, findings: Iterable[Finding] = ()
+) -> _Ruling:
+    return decision, Reason(rule, text, tuple(f.comparison.metric.name for f in findings))
+
+
+def _harm(finding: Finding) -> tuple[float, float]:
+    """The interval of candidate/baseline, turned so that above 1 is worse."""
+    low, high = finding.comparison.interval
+    if finding.comparison.metric.better is Better.HIGHER:
+        return (1 / high if high else inf, 1 / low if low else inf)
+    return low, high
+
+
+def _size(finding: Finding) -> float:
+    return abs(finding.comparison.ratio - 1)
+
+
+def _largest(findings: Iterable[Finding]) -> str:
+    worst = max(findings, key=_size)
+    change = worst.comparison.ratio - 1
+    return f"{worst.comparison.metric.name} {change:+.1%}"
+
+
+def _count(findings: list[Finding]) -> str:
+    return "1 metric" if len(findings) == 1 else f"{len(findings)} metrics"
+
+
+def _min_boots(planned: int, policy: Policy) -> _Ruling | None:
+    if planned >= policy.min_boots:
+        return None
+    return _ruling(
+        VerdictDecision.UNDECIDED, "min-boots",
+        f"{planned} boots per arm, and the policy asks for {policy.min_boots}",
+    )  # fmt: skip
+
+
+def _evidence(guarded: list[Finding], primary: list[Finding]) -> _Ruling | None:
+    if guarded or primary:
+        return None
+    return _ruling(
+        VerdictDecision.UNDECIDED, "no-evidence",
+        "no metric that the policy names was measured in both arms",
+    )  # fmt: skip
+
+
+def _guard(guarded: list[Finding], policy: Policy) -> _Ruling | None:
+    worse = [
+        f for f in guarded if f.decision is Decision.WORSE and _harm(f)[0] > 1 + policy.guard_margin
+    ]
+    if not worse:
+        return None
+    return _ruling(
+        VerdictDecision.REJECT, "guard",
+        f"{_count(worse)} worse by more than {policy.guard_margin:.2%}: {_largest(worse)}", worse,
+    )  # fmt: skip
+
+
+def _behaviour(guarded: list[Finding], policy: Policy) -> _Ruling | None:
+    longer = [
+        f
+        for f in guarded
+        if f.decision is Decision.BEHAVIOUR_CHANGED and _harm(f)[1] > 1 + policy.guard_margin
+    ]
+    if not longer or policy.on_behaviour_change is None:
+        return None
+    return _ruling(
+        policy.on_behaviour_change, "behaviour",
+        f"{_count(longer)} cost more because other events happen: {_largest(longer)}", longer,
+    )  # fmt: skip
+
+
+def _guard_open(guarded: list[Finding], policy: Policy) -> _Ruling | None:
+    # A path through the fair scheduler stays open for want of seeds more often than not;
+    # it can reject, but its silence does not block.
+    unsettled = [
+        f
+        for f in guarded
+        if f.comparison.metric.role is Role.PATH
+        and f.decision in (Decision.UNDECIDED, Decision.WORSE)
+        and _harm(f)[0] <= 1 + policy.guard_margin < _harm(f)[1]
+    ]
+    if not unsettled:
+        return None
+    return _ruling(
+        VerdictDecision.UNDECIDED, "guard-open",
+        f"{_count(unsettled)} may be worse by more than {policy.guard_margin:.2%}: "
+        f"{_largest(unsettled)}", unsettled,
+    )  # fmt: skip
+
+
+def _goal(
+    primary: list[Finding], guarded: list[Finding], policy: Policy
+) -> tuple[_Ruling | None, ...]:
+    if policy.goal is Goal.GATE:
+        text = f"{_count(guarded)} guarded, none worse by more than {policy.guard_margin:.2%}"
+        return (_ruling(VerdictDecision.ADOPT, "gate", text) if guarded else None,)
+    least = 1 - policy.min_gain
+    gains = [f for f in primary if f.decision is Decision.BETTER and _harm(f)[1] <= least]
+    if gains:
+        return (
+            _ruling(
+                VerdictDecision.ADOPT, "gain",
+                f"{_count(gains)} better by {policy.min_gain:.1%} or more: {_largest(gains)}",
+                gains,
+            ),
+        )  # fmt: skip
+    possible = [
+        f
+        for f in primary
+        if f.decision in (Decision.UNDECIDED, Decision.BETTER) and _harm(f)[0] < least
+    ]
+    if possible:
+        return (
+            _ruling(
+                VerdictDecision.UNDECIDED, "gain-open",
+                f"{_count(possible)} may be better by {policy.min_gain:.1%} or more", possible,
+            ),
+        )  # fmt: skip
+    return (
+        _ruling(
+            VerdictDecision.HOLD, "no-gain",
+            f"no primary metric is better by {policy.min_gain:.1%} or more",
+        ),
+    )  # fmt: skip

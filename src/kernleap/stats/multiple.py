@@ -1,0 +1,20 @@
+"""Many metrics, one comparison: p-values adjusted so that few claims of change are false."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from statsmodels.stats.multitest import multipletests
+
+
+def adjust(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Benjamini-Hochberg adjusted p-values, same shape and order (Benjamini, Hochberg 1995).
+
+    Claiming a change exactly where the adjusted value is <= alpha keeps the expected share
+    of false claims among the claims at alpha or below, for independent or positively
+    dependent metrics (metrics of one boot are positively dependent).
+    """
+    array = np.asarray(p_values, dtype=np.float64)
+    if array.size == 0:
+        return array
+    return np.asarray(multipletests(array, method="fdr_bh")[1], dtype=np.float64)
