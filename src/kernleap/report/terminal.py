@@ -6,14 +6,13 @@ On a terminal that cannot show Unicode the same page is drawn in ASCII.
 
 from __future__ import annotations
 
-import math
-
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
 from kernleap.model.result import Decision, VerdictDecision
 from kernleap.report.parts import CandidateView, FindingView, MetricView, ReportView
+from kernleap.report.scale import Scale, scale_of
 from kernleap.report.text import plural, shorten
 
 _STYLES: dict[Decision, str] = {
@@ -134,7 +133,7 @@ def _table(page: _Page, view: ReportView, candidate: CandidateView, everything: 
     rows = [(m, f) for m, f in rows if f.arm == candidate.arm.name]
     if not rows:
         return
-    scale = _scale([f for _, f in rows])
+    scale = scale_of(f for _, f in rows)
     units = {m.unit for m, _ in rows}
     grades = {m.grade for m, _ in rows}
     label_width = min(34, max(22, page.width - 58))
@@ -169,25 +168,8 @@ def _name(metric: MetricView, with_quantity: bool) -> str:
     return metric.name if with_quantity else metric.label
 
 
-class _Scale:
-    """The ratio at which bars are full: the same for a whole table, and a round figure."""
-
-    _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-
-    def __init__(self, largest: float) -> None:
-        self.full = next((s for s in self._STEPS if largest <= s), self._STEPS[-1])
-
-    def __str__(self) -> str:
-        return f"{self.full * 100:g} %"
-
-
-def _scale(findings: list[FindingView]) -> _Scale:
-    sizes = sorted(f.log_size for f in findings)
-    return _Scale(sizes[(len(sizes) - 1) * 9 // 10])
-
-
 def _metric(
-    page: _Page, metric: MetricView, finding: FindingView, label_width: int, scale: _Scale
+    page: _Page, metric: MetricView, finding: FindingView, label_width: int, scale: Scale
 ) -> None:
     style = _STYLES[finding.decision]
     row = Text("  ")
@@ -228,12 +210,10 @@ def _why(finding: FindingView) -> list[str]:
     return [values, *finding.responsible]
 
 
-def _bar(finding: FindingView, scale: _Scale) -> str:
+def _bar(finding: FindingView, scale: Scale) -> str:
     """Left of the line: less than the baseline; right: more. Half a cell is the resolution."""
     ratio = finding.ratio
-    share = 0.0
-    if ratio is not None and ratio > 0:
-        share = math.log(ratio) / math.log1p(scale.full)
+    share = 0.0 if ratio is None else scale.position(ratio)
     halves = min(_BAR_CELLS * 2, round(abs(share) * _BAR_CELLS * 2))
     if share < 0:
         drawn = ("╺" if halves % 2 else "") + "━" * (halves // 2)

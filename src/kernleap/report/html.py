@@ -1,0 +1,141 @@
+"""The report as one self-contained HTML file: no network, no fonts, readable without script.
+
+The page is rendered with autoescaping on, and carries a content security policy that allows
+its own style and its one small script (by digest) and nothing else, so that even a mistake
+here could not make a hostile kernel name run or load anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from kernleap.model.errors import UsageError
+from kernleap.model.result import Decision
+from kernleap.report import svg
+from kernleap.report.bars import BarRow, bar_rows
+from kernleap.report.overview import overview
+from kernleap.report.parts import FindingView, MetricView, ReportView
+from kernleap.report.scale import scale_of
+from kernleap.report.text import number, plural, signed
+from kernleap.report.view import WORDS
+
+SIZE_LIMIT = 1_000_000
+"""Bytes that a page stays below, whatever was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """How much a page shows of each metric. Figures and decisions are shown at every level."""
+
+    functions: int
+    """Functions named per metric; groups always add up to the total."""
+    calm_strips: bool
+    """Whether metrics that did not move get their per-boot plot."""
+    calm_rows: int
+    """Rows of unmoved side counts and behaviour."""
+    failures: int
+    """Failed trials whose console is shown."""
+
+
+_LEVELS = (
+    Detail(functions=24, calm_strips=True, calm_rows=2000, failures=40),
+    Detail(functions=10, calm_strips=True, calm_rows=600, failures=20),
+    Detail(functions=5, calm_strips=True, calm_rows=200, failures=10),
+    Detail(functions=3, calm_strips=False, calm_rows=60, failures=5),
+    Detail(functions=1, calm_strips=False, calm_rows=0, failures=2),
+)
+
+
+def render(view: ReportView) -> str:
+    """The page, below SIZE_LIMIT bytes of UTF-8: detail gives way in steps, and the page says so.
+
+    Raises:
+        UsageError: the run has so many metrics that not even the least detail fits.
+    """
+    for detail in _LEVELS:
+        page = render_at(view, detail)
+        if len(page.encode("utf-8")) < SIZE_LIMIT:
+            return page
+    raise UsageError(
+        f"an HTML report of {len(view.metrics):,} metrics would exceed {SIZE_LIMIT:,} bytes",
+        where=view.run_id,
+        next_step="compare fewer kernels or a smaller suite at a time, or use --json",
+    )
+
+
+def render_at(view: ReportView, detail: Detail) -> str:
+    """The page at one level of detail, however large it gets."""
+    scale = scale_of(f for family in view.primary for m in family.metrics for f in m.findings)
+    script = _asset("page.js")
+    changed = [m for m in view.behaviour if m.moved]
+    moved_rest = [m for m in view.secondary if m.moved]
+    calm = [m for m in (*view.secondary, *view.behaviour) if not m.moved]
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            view=view,
+            detail=detail,
+            reduced=detail is not _LEVELS[0],
+            scale=scale,
+            overviews={c.arm.name: overview(view.primary, c, scale) for c in view.candidates},
+            changed=changed,
+            moved_rest=moved_rest,
+            calm=calm,
+            several=len(view.candidates) > 1,
+            decisions=[(d, WORDS[d]) for d in Decision],
+            style=_asset("style.css"),
+            script=script,
+            script_hash=_csp_hash(script),
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("kernleap.report", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        bars=svg.bars,
+        forest=svg.forest,
+        forest_axis=svg.forest_axis,
+        mark=svg.mark,
+        strip=svg.strip,
+        symbols=svg.SYMBOLS,
+        rows_of=_rows_of,
+        wants_strip=_wants_strip,
+    )
+    environment.filters.update(number=number, plural=plural, signed=signed)
+    return environment
+
+
+def _rows_of(finding: FindingView, detail: Detail) -> tuple[BarRow, ...]:
+    return bar_rows(finding.explanation, detail.functions) if finding.explanation else ()
+
+
+def _wants_strip(metric: MetricView, detail: Detail) -> bool:
+    return detail.calm_strips or metric.moved
+
+
+@cache
+def _asset(name: str) -> Markup:
+    """A style sheet or script of this package: our own text, so it is markup as it stands."""
+    path = files("kernleap.report").joinpath("template", name)
+    return Markup(path.read_text(encoding="utf-8"))  # noqa: S704 - a file of this package
+
+
+def _csp_hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
