@@ -23,7 +23,7 @@ from kernleap.machine.base import Interrupted
 from kernleap.model.kernel import Arch, KernelImage, KernelRef, Provenance
 from kernleap.model.machine import MachineSpec
 from kernleap.model.metric import Better, Grade, Metric, Role
-from kernleap.model.run import RunPlan
+from kernleap.model.run import Region, RunPlan
 from kernleap.model.trial import Profile, Samples, Trial, TrialRecord, TrialStatus
 from kernleap.store import RunStore
 
@@ -56,7 +56,7 @@ def small_plan(boots: int = 6, seed: int = 1) -> RunPlan:
         seed=seed,
         machine=MachineSpec(),
         suite="micro",
-        workloads=("syscall-getppid/1p",),
+        regions=(Region("syscall-getppid/1p", "syscall-getppid", "1p", 300, 10),),
         metrics=(metric,),
         guest_sha256="0" * 64,
         emulator_version="none",

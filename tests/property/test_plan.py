@@ -15,6 +15,7 @@ from kernleap.model.errors import UsageError
 from kernleap.model.kernel import Arch, KernelImage, KernelRef, Provenance
 from kernleap.model.run import Region
 from kernleap.model.machine import MachineSpec
+from kernleap.model.run import Region
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 refs = st.lists(
@@ -69,7 +70,14 @@ def test_equal_arguments_give_equal_plans_and_more_boots_extend_them(refs, boots
     plan = plan_of(refs, boots, seed)
     assert plan == plan_of(refs, boots, seed)
     assert plan_of(refs, boots + 2, seed).trials[: len(plan.trials)] == plan.trials
-    repeated = repeat_plan(plan, created=WHEN, command=("reproduce",))
+    repeated = repeat_plan(
+        plan,
+        guest_sha256="h",
+        emulator_version="8",
+        created=WHEN,
+        command=("reproduce",),
+        kernleap_version="1",
+    )
     assert repeated.trials == plan.trials
     assert repeated.id != plan.id
 

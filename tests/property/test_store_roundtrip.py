@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kernleap.model.kernel import KernelRef, Modifier, ModifierKind
 from kernleap.model.machine import MachineSpec
 from kernleap.model.metric import Better, Grade, Metric, Role
-from kernleap.model.run import ArmInputs, RunPlan
+from kernleap.model.run import ArmInputs, Region, RunPlan
 from kernleap.model.trial import Arm, Profile, Samples, Trial, TrialRecord, TrialStatus
 from kernleap.store.codec import decode, encode
 from kernleap.store.schema import from_table, to_bytes
@@ -151,6 +151,9 @@ plans = st.builds(
     guest_sha256=names,
     emulator_version=names,
     seed=st.integers(),
+    regions=st.lists(
+        st.builds(Region, params=st.lists(st.integers(), max_size=3).map(tuple)), max_size=2
+    ).map(tuple),
     command=st.lists(names, max_size=3).map(tuple),
     kernleap_version=names,
 )

@@ -19,6 +19,7 @@ from kernleap.experiment.plan import make_arms, make_plan
 from kernleap.model.errors import InfrastructureError, UsageError
 from kernleap.model.kernel import Arch, KernelImage, KernelRef, Provenance
 from kernleap.model.machine import MachineSpec
+from kernleap.model.run import Region
 from kernleap.model.trial import Profile, Samples, TrialRecord, TrialStatus
 from kernleap.store import RunStore
 from kernleap.store.query import summary
@@ -48,7 +49,7 @@ def plan_at(second: int = 0, boots: int = 2):
         seed=1,
         machine=MachineSpec(),
         suite="micro",
-        workloads=("syscall-getppid/1p",),
+        regions=(Region("syscall-getppid/1p", "syscall-getppid", "1p", 300, 10),),
         metrics=(),
         guest_sha256="g",
         emulator_version="7.2",

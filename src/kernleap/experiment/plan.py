@@ -92,7 +92,9 @@ def make_plan(
     )
     trials = _trials(arms, inputs, boots, seed, guest_sha256)
     moment = created.astimezone(UTC)
-    digest = _digest(moment.isoformat(), [t.id for t in trials], [r.name for r in regions], list(command))
+    digest = _digest(
+        moment.isoformat(), [t.id for t in trials], [r.name for r in regions], list(command)
+    )
     return RunPlan(
         id=f"{moment:%Y%m%d-%H%M%S}-{digest.hex()[:6]}",
         created=moment.isoformat(timespec="seconds"),
@@ -107,20 +109,32 @@ def make_plan(
         guest_sha256=guest_sha256,
         emulator_version=emulator_version,
         seed=seed,
+        regions=tuple(regions),
         command=tuple(command),
         kernleap_version=kernleap_version,
     )
 
 
-def repeat_plan(plan: RunPlan, *, created: datetime, command: Sequence[str]) -> RunPlan:
-    """The plan of a run that repeats `plan`: the same trials, another id and date."""
+def repeat_plan(
+    plan: RunPlan,
+    *,
+    guest_sha256: str,
+    emulator_version: str,
+    created: datetime,
+    command: Sequence[str],
+    kernleap_version: str,
+) -> RunPlan:
+    """The plan of a run that repeats `plan`: the same trials on what is here now."""
     moment = created.astimezone(UTC)
     digest = _digest(moment.isoformat(), plan.id, list(command))
     return dataclasses.replace(
         plan,
         id=f"{moment:%Y%m%d-%H%M%S}-{digest.hex()[:6]}",
         created=moment.isoformat(timespec="seconds"),
+        guest_sha256=guest_sha256,
+        emulator_version=emulator_version,
         command=tuple(command),
+        kernleap_version=kernleap_version,
     )
 
 
