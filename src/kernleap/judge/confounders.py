@@ -121,7 +121,7 @@ def _configs(baseline: str | None, candidate: str | None) -> tuple[Confounder, .
             Confounder(
                 "config", "other options",
                 f"{len(here)} set", f"{len(there)} set",
-                f"{len(other)} further options differ ({shown}); not known to touch what is measured",
+                f"{len(other)} more options differ ({shown}), none known to touch what is measured",
             )
         )  # fmt: skip
     return tuple(found)

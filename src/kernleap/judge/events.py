@@ -89,7 +89,7 @@ def shares(boots: Sequence[EventTable]) -> dict[Vector, float]:
 
 
 def changed(baseline: Sequence[EventTable], candidate: Sequence[EventTable]) -> bool:
-    """Whether the commonest vector differs consistently: no boot of one arm has one of the other."""
+    """Whether the commonest vectors of all boots of one arm are none of the other arm's."""
     first = {table.modal for table in baseline}
     second = {table.modal for table in candidate}
     return bool(first) and bool(second) and first.isdisjoint(second)

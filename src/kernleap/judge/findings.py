@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from kernleap.judge import events
 from kernleap.judge.arms import ArmData
@@ -19,6 +20,31 @@ LEVEL_TOLERANCE = 0.005
 Ruling = tuple[Decision, str]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """A comparison with the data and the policy it is decided by.
+
+    `p_value` is adjusted for the `family` of metrics compared.
+    """
+
+    item: Compared
+    p_value: float
+    family: int
+    baseline: ArmData
+    candidate: ArmData
+    policy: Policy
+
+    @property
+    def settled(self) -> bool:
+        """Whether the metric's form has a fixed schedule."""
+        return self.policy.knowledge(self.item.metric).settled
+
+    def events(self) -> tuple[tuple[events.EventTable, ...], tuple[events.EventTable, ...]]:
+        """Event tables of the metric's region, one per boot, of both arms."""
+        region = f"{self.item.metric.workload}/{self.item.metric.form}"
+        return events.tables(self.baseline, region), events.tables(self.candidate, region)
+
+
 def find(
     metrics: Iterable[Metric], baseline: ArmData, candidate: ArmData, policy: Policy
 ) -> tuple[Finding, ...]:
@@ -26,25 +52,21 @@ def find(
     compared = [c for m in metrics if (c := compare(m, baseline, candidate, policy)) is not None]
     adjusted = adjust([c.effect.p_value for c in compared])
     return tuple(
-        _finding(item, float(p_value), len(compared), baseline, candidate, policy)
+        _finding(Case(item, float(p_value), len(compared), baseline, candidate, policy))
         for item, p_value in zip(compared, adjusted, strict=True)
     )
 
 
-def _finding(
-    item: Compared,
-    p_value: float,
-    family: int,
-    baseline: ArmData,
-    candidate: ArmData,
-    policy: Policy,
-) -> Finding:
-    decision, reason = _decide(item, p_value, family, baseline, candidate, policy)
+def _finding(case: Case) -> Finding:
+    item = case.item
+    decision, reason = _decide(case)
     more = None
     if decision is Decision.UNDECIDED and not item.beyond:
         needed = boots_needed(item.effect, item.edges)
         more = None if needed is None else max(1, needed - item.boots)
-    witness = None if decision is Decision.EQUIVALENT else explain(item, baseline, candidate)
+    witness = (
+        None if decision is Decision.EQUIVALENT else explain(item, case.baseline, case.candidate)
+    )
     return Finding(
         comparison=Comparison(
             metric=item.metric,
@@ -54,7 +76,7 @@ def _finding(
             ratio=item.ratio,
             interval=item.interval,
             confidence=item.effect.confidence,
-            p_value=p_value,
+            p_value=case.p_value,
             margin=item.margin,
             quality=item.quality,
         ),
@@ -67,35 +89,36 @@ def _finding(
     )
 
 
-def _decide(
-    item: Compared,
-    p_value: float,
-    family: int,
-    baseline: ArmData,
-    candidate: ArmData,
-    policy: Policy,
-) -> Ruling:
+def _decide(case: Case) -> Ruling:
+    item = case.item
     if item.effect.method == "identical":
         return Decision.EQUIVALENT, "identical in every boot"
-    settled = policy.knowledge(item.metric).settled
-    if not settled and item.boots < policy.min_boots:
+    if not case.settled and item.boots < case.policy.min_boots:
         return Decision.UNDECIDED, (
             f"depends on the schedule: {item.boots} boots do not show its spread over seeds "
-            f"(needs {policy.min_boots})"
+            f"(needs {case.policy.min_boots})"
         )
     if item.inside:
         return Decision.EQUIVALENT, f"the interval lies within the margin of {item.margin:.2%}"
     if not item.beyond:
         return Decision.UNDECIDED, f"the interval crosses the margin of {item.margin:.2%}"
-    if p_value > policy.alpha:
+    return _beyond_margin(case)
+
+
+def _beyond_margin(case: Case) -> Ruling:
+    item = case.item
+    if case.p_value > case.policy.alpha:
         return Decision.UNDECIDED, (
-            f"beyond the margin, but not beyond chance among {family} metrics (p = {p_value:.2g})"
+            f"beyond the margin, but not beyond chance among {case.family} metrics "
+            f"(p = {case.p_value:.2g})"
         )
     if item.metric.role is Role.BEHAVIOUR or item.metric.better is Better.NEITHER:
-        return _behaviour(item, settled, baseline, candidate, policy)
-    if settled:
-        return _settled_path(item, baseline, candidate)
-    return _scheduled_path(item, baseline, candidate, policy)
+        if not case.settled:
+            return _new_state(case)
+        return Decision.BEHAVIOUR_CHANGED, (
+            f"differs beyond the margin of {item.margin:.2%} under a fixed schedule"
+        )
+    return _settled_path(case) if case.settled else _scheduled_path(case)
 
 
 def _direction(item: Compared) -> Decision:
@@ -104,34 +127,27 @@ def _direction(item: Compared) -> Decision:
     return Decision.BETTER if good else Decision.WORSE
 
 
-def _region(metric: Metric) -> str:
-    return f"{metric.workload}/{metric.form}"
-
-
-def _settled_path(item: Compared, baseline: ArmData, candidate: ArmData) -> Ruling:
+def _settled_path(case: Case) -> Ruling:
     """A path under a fixed schedule: longer or shorter, if the same things happened."""
-    region = _region(item.metric)
-    here, there = events.tables(baseline, region), events.tables(candidate, region)
+    item = case.item
+    here, there = case.events()
     if events.changed(here, there):
         differs = events.describe(here[0].modal, there[0].modal)
         return Decision.BEHAVIOUR_CHANGED, f"other events per operation: {differs}"
     return _direction(item), f"the whole interval lies beyond the margin of {item.margin:.2%}"
 
 
-def _scheduled_path(
-    item: Compared, baseline: ArmData, candidate: ArmData, policy: Policy
-) -> Ruling:
+def _scheduled_path(case: Case) -> Ruling:
     """A path through the fair scheduler: judged only between equal states."""
-    overlap = policy.behaviour.overlap
-    if _same_levels(item, baseline, candidate, overlap):
+    item, policy = case.item, case.policy
+    if _same_levels(case):
         return Decision.UNDECIDED, (
             "both arms visit the same levels, only in other shares: tipping points of the scheduler"
         )
-    region = _region(item.metric)
-    here, there = events.tables(baseline, region), events.tables(candidate, region)
-    matched = events.match(here, there, overlap, policy.min_boots)
+    here, there = case.events()
+    matched = events.match(here, there, policy.behaviour.overlap, policy.min_boots)
     if matched is None and here and there:
-        return _new_state(item, baseline, candidate, policy)
+        return _new_state(case)
     if matched is not None:
         moved = (matched.ratio > 1 + item.margin) - (matched.ratio < 1 / (1 + item.margin))
         if moved != item.beyond:
@@ -146,18 +162,9 @@ def _scheduled_path(
     )
 
 
-def _behaviour(
-    item: Compared, settled: bool, baseline: ArmData, candidate: ArmData, policy: Policy
-) -> Ruling:
-    if settled:
-        return Decision.BEHAVIOUR_CHANGED, (
-            f"differs beyond the margin of {item.margin:.2%} under a fixed schedule"
-        )
-    return _new_state(item, baseline, candidate, policy)
-
-
-def _new_state(item: Compared, baseline: ArmData, candidate: ArmData, policy: Policy) -> Ruling:
+def _new_state(case: Case) -> Ruling:
     """Schedule-dependent behaviour: changed only if boots separate into states unseen before."""
+    item, policy = case.item, case.policy
     rules = policy.behaviour
     if item.boots < rules.min_boots:
         return Decision.UNDECIDED, (
@@ -172,13 +179,12 @@ def _new_state(item: Compared, baseline: ArmData, candidate: ArmData, policy: Po
         return Decision.UNDECIDED, (
             f"other events, but within the {wide - 1:.0%} that schedules vary without a cause"
         )
-    region = _region(item.metric)
-    here, there = events.tables(baseline, region), events.tables(candidate, region)
+    here, there = case.events()
     by_events = item.metric.quantity in events.EVENTS
     same = (
         events.shared_state(here, there, rules.overlap)
         if by_events and here and there
-        else _same_levels(item, baseline, candidate, rules.overlap)
+        else _same_levels(case)
     )
     if same:
         return Decision.UNDECIDED, (
@@ -189,9 +195,9 @@ def _new_state(item: Compared, baseline: ArmData, candidate: ArmData, policy: Po
     )
 
 
-def _same_levels(item: Compared, baseline: ArmData, candidate: ArmData, overlap: float) -> bool:
+def _same_levels(case: Case) -> bool:
     """Whether either arm's central value is a level of the other's operations."""
-    name = item.metric.name
-    there = overlap_share(item.baseline.median, candidate.operations(name), LEVEL_TOLERANCE)
-    here = overlap_share(item.candidate.median, baseline.operations(name), LEVEL_TOLERANCE)
-    return max(here, there) >= overlap
+    item, name = case.item, case.item.metric.name
+    there = overlap_share(item.baseline.median, case.candidate.operations(name), LEVEL_TOLERANCE)
+    here = overlap_share(item.candidate.median, case.baseline.operations(name), LEVEL_TOLERANCE)
+    return max(here, there) >= case.policy.behaviour.overlap

@@ -152,9 +152,9 @@ def _build(own: Table, default: Table, source: str) -> Policy:
         margins={role: margins.number(role.value, 0.0, 10.0) for role in Role},
         metric_margins=tuple(
             (pattern, margins.table("metrics").number(pattern, 0.0, 10.0))
-            for pattern in margins.table("metrics").keys()
+            for pattern in margins.table("metrics").names()
         ),
-        forms={name: _form(forms.table(name)) for name in forms.keys()},
+        forms={name: _form(forms.table(name)) for name in forms.names()},
         behaviour=BehaviourRules(
             min_boots=behaviour.integer("min_boots", 1, 1000),
             events=behaviour.number("events", 0.0, 1e6),

@@ -52,14 +52,14 @@ class Table:
         behind = None if fallback is self else fallback
         return Table(self.values, self.file, self.lines, self.path, behind)
 
-    def keys(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """Own keys first, then those only the fallback has."""
-        more = self.fallback.keys() if self.fallback else ()
+        more = self.fallback.names() if self.fallback else ()
         return tuple(dict.fromkeys((*self.values, *more)))
 
     def has(self, key: str) -> bool:
         """Whether the key has a value, own or default."""
-        return key in self.keys()
+        return key in self.names()
 
     def error(self, what: str, key: str, next_step: str) -> UsageError:
         """A usage error at that key."""

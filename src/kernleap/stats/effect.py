@@ -102,9 +102,21 @@ def estimate(
         if min(first.min(), second.min()) <= 0:
             raise ValueError("the log scale needs positive values")
         first, second = np.log(first), np.log(second)
-    if paired:
-        return _paired(second - first, prior, confidence, scale)
-    return _welch(first, second, prior, confidence, scale)
+    centre = float((second - first).mean() if paired else second.mean() - first.mean())
+    error = _paired(second - first, prior) if paired else _welch(first, second, prior)
+    interval, p_value = _interval(centre, error, confidence)
+    return Effect(
+        estimate=centre,
+        interval=interval,
+        p_value=p_value,
+        confidence=confidence,
+        spread=error.spread,
+        se=error.se,
+        df=error.df,
+        pairs=error.pairs,
+        method=("paired-t" if paired else "welch-t") + ("-moderated" if error.moderated else ""),
+        scale=scale,
+    )
 
 
 def moderated(variance: float, df: float, prior: Prior) -> tuple[float, float, bool]:
@@ -136,32 +148,26 @@ def _identical(first: NDArray[np.float64], second: NDArray[np.float64], paired: 
     return bool(np.ptp(np.concatenate([first, second])) == 0)
 
 
-def _paired(
-    differences: NDArray[np.float64], prior: Prior, confidence: float, scale: Scale
-) -> Effect:
+@dataclass(frozen=True, slots=True)
+class _Error:
+    """Uncertainty of an estimate: spread of one pair, standard error, degrees of freedom."""
+
+    spread: float
+    se: float
+    df: float
+    pairs: int
+    moderated: bool
+
+
+def _paired(differences: NDArray[np.float64], prior: Prior) -> _Error:
     n = differences.size
-    variance = float(differences.var(ddof=1)) if n > 1 else 0.0
-    variance, df, used = moderated(variance, n - 1, prior)
+    sample = float(differences.var(ddof=1)) if n > 1 else 0.0
+    variance, df, used = moderated(sample, n - 1, prior)
     spread = float(np.sqrt(variance))
-    return _finish(
-        float(differences.mean()),
-        spread,
-        spread / float(np.sqrt(n)),
-        df,
-        n,
-        "paired-t" + ("-moderated" if used else ""),
-        confidence,
-        scale,
-    )
+    return _Error(spread, spread / float(np.sqrt(n)), df, n, used)
 
 
-def _welch(
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    prior: Prior,
-    confidence: float,
-    scale: Scale,
-) -> Effect:
+def _welch(first: NDArray[np.float64], second: NDArray[np.float64], prior: Prior) -> _Error:
     # Each arm carries half the variance of a difference; Welch-Satterthwaite joins them.
     share = Prior(prior.scatter / float(np.sqrt(2)), prior.df)
     squares, weights, total, used = 0.0, 0.0, 0.0, False
@@ -173,36 +179,17 @@ def _welch(
         squares += variance / arm.size
         weights += (variance / arm.size) ** 2 / df if df > 0 else 0.0
     df = squares**2 / weights if weights > 0 else float(first.size + second.size - 2)
-    return _finish(
-        float(second.mean() - first.mean()),
-        float(np.sqrt(total)),
-        float(np.sqrt(squares)),
-        df,
-        min(first.size, second.size),
-        "welch-t" + ("-moderated" if used else ""),
-        confidence,
-        scale,
-    )
+    pairs = min(first.size, second.size)
+    return _Error(float(np.sqrt(total)), float(np.sqrt(squares)), df, pairs, used)
 
 
-def _finish(
-    centre: float,
-    spread: float,
-    se: float,
-    df: float,
-    pairs: int,
-    method: str,
-    confidence: float,
-    scale: Scale,
-) -> Effect:
-    if df <= 0:
+def _interval(centre: float, error: _Error, confidence: float) -> tuple[tuple[float, float], float]:
+    """The t interval around `centre` and the two-sided p-value of *no effect*."""
+    if error.df <= 0:
         # One boot and no prior: the difference is known, its uncertainty is not.
-        bounds, p_value = (-np.inf, np.inf), 1.0
-    elif se == 0:
-        # No scatter seen and none known: the caller said so by giving no prior.
-        bounds, p_value = (centre, centre), 0.0 if centre else 1.0
-    else:
-        reach = float(stats.t.ppf((1 + confidence) / 2, df)) * se
-        bounds = (centre - reach, centre + reach)
-        p_value = float(2 * stats.t.sf(abs(centre) / se, df))
-    return Effect(centre, bounds, p_value, confidence, spread, se, df, pairs, method, scale)
+        return (-np.inf, np.inf), 1.0
+    if error.se == 0:
+        # No scatter seen, and the caller vouches by an empty prior that none is to be expected.
+        return (centre, centre), 0.0 if centre else 1.0
+    reach = float(stats.t.ppf((1 + confidence) / 2, error.df)) * error.se
+    return (centre - reach, centre + reach), float(2 * stats.t.sf(abs(centre) / error.se, error.df))
