@@ -19,6 +19,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ from filelock import FileLock
 from kernleap import paths
 from kernleap.kernel.source import Artifact, Candidate
 from kernleap.model.errors import InfrastructureError, TamperedError, UsageError
-from kernleap.model.kernel import Arch, Provenance
+from kernleap.model.kernel import Provenance
 
 DEFAULT_MAX_BYTES = 4 * 1024**3
 _STALE_TMP_S = 24 * 3600
@@ -115,7 +116,7 @@ class KernelCache:
 
     def _verify(self, target: Path, sha256: str) -> bool:
         """Pin the object, check it once per process. A bad one is removed: False."""
-        if target in _verified and target.is_file():
+        if target in _verified and _same_file(_verified[target], target):
             with suppress(OSError):
                 os.utime(target)
             return True
@@ -125,7 +126,8 @@ class KernelCache:
             return False
         except OSError as error:
             raise disk_error(error, target) from error
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        with suppress(OSError):  # a file system without locks: eviction is then unprotected
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
         digest = hashlib.sha256()
         while chunk := os.read(descriptor, _CHUNK):
             digest.update(chunk)
@@ -197,7 +199,7 @@ class KernelCache:
         with self.lock("evict"):
             self._sweep_tmp()
             objects = []
-            for path in (self.root / "objects").rglob("*"):
+            for path in (self.root / "objects" / "sha256").glob("*/*"):
                 with suppress(FileNotFoundError):
                     if path.is_file():
                         stat = path.stat()
@@ -208,13 +210,16 @@ class KernelCache:
                     break
                 if _remove_unless_in_use(path):
                     total -= size
+            for path in (self.root / "records").glob("*.json"):
+                if self._usable(path) is None:
+                    path.unlink(missing_ok=True)
 
     def _sweep_tmp(self) -> None:
         horizon = time.time() - _STALE_TMP_S
         for path in (self.root / "tmp").iterdir():
             with suppress(OSError):
-                if path.is_file() and path.stat().st_mtime < horizon:
-                    path.unlink()
+                if path.stat().st_mtime < horizon:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def write_atomically(target: Path, data: bytes, tmp: Path) -> None:
@@ -252,9 +257,11 @@ def disk_error(error: OSError, where: Path) -> InfrastructureError:
     )
 
 
-def arch_of(record: Record) -> Arch:
-    """The record's architecture."""
-    return Arch(record.arch)
+def _same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
 
 
 def _remove_unless_in_use(path: Path) -> bool:

@@ -17,12 +17,12 @@ _CHUNK = 1 << 20
 def store_kernel(
     cache: KernelCache,
     key: str,
+    *,
     image: bytes,
     config: bytes | None,
     release: str,
     arch: Arch,
     provenance: Provenance,
-    *,
     candidate: Candidate | None = None,
     notes: tuple[str, ...] = (),
 ) -> Record:

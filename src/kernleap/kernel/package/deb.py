@@ -51,19 +51,16 @@ def _decimal(text: bytes) -> int:
     return int(digits)
 
 
-class _Window(io.RawIOBase):
+class _Window:
     """The next `size` bytes of a stream; ending earlier is damage."""
 
     def __init__(self, stream: IO[bytes], size: int) -> None:
-        super().__init__()
         self._stream = stream
         self._left = size
 
-    def readable(self) -> bool:
-        return True
-
     def read(self, size: int = -1, /) -> bytes:
-        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        """Up to `size` bytes, all that is left if negative."""
+        wanted = self._left if size < 0 else min(size, self._left)
         data = self._stream.read(wanted)
         if len(data) < wanted:
             raise Damaged("cut short")

@@ -7,7 +7,7 @@ import lzma
 import time
 import zlib
 from collections.abc import Callable
-from typing import IO, Protocol
+from typing import Protocol
 
 import zstandard
 
@@ -16,18 +16,27 @@ from kernleap.model.errors import TamperedError
 MAX_IMAGE_BYTES = 256 << 20
 MAX_CONFIG_BYTES = 8 << 20
 MAX_TOTAL_BYTES = 8 << 30
-MAX_MEMBERS = 300_000
+MAX_MEMBERS = 100_000
 MAX_RATIO = 100
 """Kernel packages unfold to about 5 times their size; xz makes 1:7000 of zeros."""
 RATIO_FREE_BYTES = 64 << 20
 MAX_SECONDS = 300.0
 _CHUNK = 256 << 10
+_ZSTD_STEP = 2 << 10
 _ZSTD_WINDOW = 1 << 27
 """128 MiB: what `zstd --ultra -22` writes by default; more is refused."""
 
 
 class Damaged(Exception):  # noqa: N818  (becomes a TamperedError with the package's name)
     """The bytes are no whole archive of the kind expected."""
+
+
+class Readable(Protocol):
+    """Something with `read`, which is all that is asked of a compressed stream."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+        ...
 
 
 class PlainReader(io.RawIOBase):
@@ -43,7 +52,7 @@ class PlainReader(io.RawIOBase):
         Damaged: the stream is cut short or not of that kind.
     """
 
-    def __init__(self, stream: IO[bytes], kind: str, where: str) -> None:
+    def __init__(self, stream: Readable, kind: str, where: str) -> None:
         super().__init__()
         self._stream = _Counting(stream)
         self._where = where
@@ -92,7 +101,7 @@ class PlainReader(io.RawIOBase):
 
 
 class _Counting:
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self.total = 0
 
@@ -106,7 +115,7 @@ def _open(stream: _Counting, kind: str) -> Callable[[int], bytes]:
     if kind == "":
         return stream.read
     if kind == "zst":
-        return _zstd(stream)
+        return _incremental(stream, _Zstd)
     if kind in {"xz", "lzma"}:
         lzma_format = lzma.FORMAT_XZ if kind == "xz" else lzma.FORMAT_ALONE
         return _incremental(stream, lambda: _Lzma(lzma_format))
@@ -141,6 +150,39 @@ class _Lzma:
 
     def needs_input(self) -> bool:
         return self._inner.needs_input
+
+
+class _Zstd:
+    """zstandard's own stream reader takes a frame that is cut short for a whole one."""
+
+    def __init__(self) -> None:
+        inner = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+        self._inner = inner.decompressobj()
+        self._input = b""
+        self._at = 0
+        self._output = b""
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof and not self._output
+
+    @property
+    def rest(self) -> bytes:
+        return self._inner.unused_data + self._input[self._at :]
+
+    def step(self, data: bytes, limit: int) -> bytes:
+        if data:
+            self._input, self._at = data, 0
+        while not self._output and not self._inner.eof and self._at < len(self._input):
+            # Output cannot be bounded, but input can: a frame unfolds 32,768-fold at most.
+            piece = self._input[self._at : self._at + _ZSTD_STEP]
+            self._at += len(piece)
+            self._output = self._inner.decompress(piece)
+        piece, self._output = self._output[:limit], self._output[limit:]
+        return piece
+
+    def needs_input(self) -> bool:
+        return not self._output and self._at >= len(self._input)
 
 
 class _Gzip:
@@ -181,23 +223,9 @@ def _incremental(stream: _Counting, make: Callable[[], _Step]) -> Callable[[int]
                     raise Damaged("cut short")
             try:
                 piece = current.step(carried, limit)
-            except (lzma.LZMAError, zlib.error) as error:
+            except (lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
                 raise Damaged(f"damaged ({error})") from error
             if piece:
                 return piece
-
-    return read
-
-
-def _zstd(stream: _Counting) -> Callable[[int], bytes]:
-    inner = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-    # read_across_frames: package tools write several frames when they compress in parallel.
-    reader = inner.stream_reader(stream, read_across_frames=True)  # type: ignore[arg-type]
-
-    def read(limit: int) -> bytes:
-        try:
-            return reader.read(limit)
-        except zstandard.ZstdError as error:
-            raise Damaged(f"damaged ({error})") from error
 
     return read

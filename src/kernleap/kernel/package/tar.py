@@ -17,7 +17,6 @@ def scan_tar(stream: PlainReader, scan: Scan) -> None:
         for info in archive:
             count += 1
             scan.visit(_member(info), partial(_read, archive, info))
-            archive.members = []  # tarfile would keep them all in memory
     if count == 0:
         raise Damaged("its archive is empty")
     stream.drain()

@@ -47,7 +47,7 @@ class DebianSource:
             found, exact = catalogue.select(index.kernels if index else (), ref.name, arch)
         if not found:
             # The archive forgets kernels; the cache need not.
-            found, exact = catalogue.select(_cached_candidates(cache, arch), ref.name, arch)
+            found, exact = catalogue.select(cached_candidates(cache, arch), ref.name, arch)
         if found and offline:
             cached = tuple(c for c in found if cache.find_record(_key(cache, c, arch)))
             if cached and cached[0] is not found[0]:
@@ -70,10 +70,10 @@ class DebianSource:
                 if record:
                     try:
                         return image_from(cache, record, resolved.ref, notes)
-                    except TamperedError:
+                    except InfrastructureError:  # damaged, or just evicted
                         if resolved.offline:
                             raise
-                        notes += ("a damaged cached copy was fetched again",)
+                        notes += ("the cached copy was damaged, and is fetched again",)
                 elif resolved.offline:
                     continue
                 elif (refused / candidate.image.sha256).exists():
@@ -186,11 +186,11 @@ def _download(
     return store_kernel(
         cache,
         key,
-        kernel.image,
-        kernel.config,
-        candidate.release,
-        arch,
-        provenance,
+        image=kernel.image,
+        config=kernel.config,
+        release=candidate.release,
+        arch=arch,
+        provenance=provenance,
         candidate=candidate,
         notes=notes,
     )
@@ -240,7 +240,8 @@ def _key(cache: KernelCache, candidate: Candidate, arch: Arch) -> str:
     return cache.record_key("debian", arch.value, candidate.image.sha256)
 
 
-def _cached_candidates(cache: KernelCache, arch: Arch) -> list[Candidate]:
+def cached_candidates(cache: KernelCache, arch: Arch) -> list[Candidate]:
+    """Debian kernels whose bytes are in the cache, newest first."""
     from debian.debian_support import Version  # noqa: PLC0415  (slow to import, seldom needed)
 
     candidates = [

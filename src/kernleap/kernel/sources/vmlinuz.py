@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 from kernleap.kernel.bootimage import inspect_path
@@ -38,7 +39,7 @@ class VmlinuzSource:
         self, resolved: Resolved, cache: KernelCache, progress: Progress | None
     ) -> KernelImage:
         """Read, check, copy into the cache."""
-        return fetch_files(resolved, cache, release="")
+        return fetch_files(resolved, cache)
 
     def ref_for(self, provenance: Provenance, release: str) -> KernelRef:
         """The path on this machine, if it is this machine."""
@@ -55,9 +56,16 @@ def existing_file(text: str, where: str) -> Path:
 
 
 def fetch_files(
-    resolved: Resolved, cache: KernelCache, release: str, notes: tuple[str, ...] = ()
+    resolved: Resolved,
+    cache: KernelCache,
+    *,
+    release: str = "",
+    package: str = "",
+    notes: tuple[str, ...] = (),
 ) -> KernelImage:
     """Put a boot image on disk, and its configuration if known, into the cache.
+
+    `release` is what the source calls it, `package` what provenance is to remember.
 
     Raises:
         UsageError: unreadable, or no boot image for this architecture.
@@ -66,7 +74,7 @@ def fetch_files(
     path = Path(candidate.image.location)
     try:
         data, _ = inspect_path(path, resolved.arch)
-        config = Path(candidate.config.location).read_bytes() if candidate.config else None
+        config = _read_config(Path(candidate.config.location)) if candidate.config else None
     except OSError as error:
         raise UsageError(
             f"cannot read the kernel: {error.strerror or error}",
@@ -74,7 +82,18 @@ def fetch_files(
             next_step="check its permissions",
         ) from error
     source = resolved.ref.source
-    key = cache.record_key(source, resolved.arch.value, str(path))
-    provenance = Provenance(source, path=str(path))
-    record = store_kernel(cache, key, data, config, release, resolved.arch, provenance)
+    record = store_kernel(
+        cache,
+        cache.record_key(source, resolved.arch.value, str(path)),
+        image=data,
+        config=config,
+        release=release,
+        arch=resolved.arch,
+        provenance=Provenance(source, package=package, path=str(path)),
+    )
     return image_from(cache, record, resolved.ref, resolved.notes + notes)
+
+
+def _read_config(path: Path) -> bytes:
+    data = path.read_bytes()
+    return gzip.decompress(data) if path.suffix == ".gz" else data
