@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from kernleap.experiment.plan import guest_seed, make_arms, make_plan, repeat_plan
 from kernleap.model.errors import UsageError
 from kernleap.model.kernel import Arch, KernelImage, KernelRef, Provenance
-from kernleap.model.run import Region
 from kernleap.model.machine import MachineSpec
 from kernleap.model.run import Region
 

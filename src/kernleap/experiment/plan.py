@@ -109,7 +109,6 @@ def make_plan(
         guest_sha256=guest_sha256,
         emulator_version=emulator_version,
         seed=seed,
-        regions=tuple(regions),
         command=tuple(command),
         kernleap_version=kernleap_version,
     )
