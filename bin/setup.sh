@@ -36,7 +36,8 @@ ensure_env() { # LEVEL: run | dev
     [ -z "${KERNLEAP_NO_SETUP-}" ] || return 0
     env_is_ready "$1" && return 0
     command -v flock >/dev/null || fail "the command flock is missing" "install util-linux"
-    : 2>/dev/null >>"$root/.venv.lock" || fail "cannot write to the checkout $root"
+    # In a subshell: a failed redirection of a special built-in would end this one.
+    (: >>"$root/.venv.lock") 2>/dev/null || fail "cannot write to the checkout $root"
     # In a subshell, so that the lock ends with it and whatever ends it.
     (
         if ! flock -n 9; then
