@@ -62,7 +62,9 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
                 insn, KL_INLINE_ADD_U64, blocks[plan.adds[j].block] + plan.adds[j].index, 1);
         }
         if (plan.watch_load) {
-            qemu_plugin_register_vcpu_mem_cb(insn, on_load, KL_CB_NO_REGS, KL_MEM_READ, NULL);
+            /* QEMU 7.2 takes a read for a write when it filters, so ask for both. */
+            qemu_plugin_register_vcpu_mem_cb(insn, on_load, KL_CB_NO_REGS, KL_MEM_READ_WRITE,
+                                             NULL);
         }
         if (plan.marker != KL_OP_NONE) {
             qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker, KL_CB_NO_REGS,

@@ -29,7 +29,7 @@ struct qemu_info_t {
 
 /* Registers that a callback touches: none of ours does. */
 enum { KL_CB_NO_REGS = 0 };
-enum { KL_MEM_READ = 1 };
+enum { KL_MEM_READ_WRITE = 3 };
 enum { KL_INLINE_ADD_U64 = 0 };
 
 typedef void simple_cb(qemu_plugin_id_t id);
