@@ -89,15 +89,9 @@ def test_first_use_then_no_op_then_repair(small: Path, place: Path) -> None:
     again = run([link, "runs", "--json"])
     assert (again.stdout, again.stderr) == (expected, "")
 
-    # A changed lock makes the environment anew.
+    # A changed lock makes the environment anew; killed half-way, the next run does it again.
     with (small / "requirements" / "run.lock").open("a") as lock:
         lock.write("# changed\n")
-    changed = run([launcher, "runs", "--json"])
-    assert changed.stdout == expected
-    assert "ready after" in changed.stderr
-
-    # A set-up killed half-way is made again by the next run.
-    (small / ".venv" / "kernleap.stamp").unlink()
     killed = subprocess.Popen(
         [launcher], cwd="/", stderr=subprocess.DEVNULL, start_new_session=True
     )

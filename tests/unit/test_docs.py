@@ -1,0 +1,34 @@
+"""Documents that make promises about the code, held to it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kernleap.model.errors import Exit
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+)
+
+
+def test_every_exit_code_is_documented(checkout: Path) -> None:
+    rows = re.findall(r"^\| (\d+) \| (\w+) \|", (checkout / "docs/exit-codes.md").read_text(), re.M)
+    assert {(int(code), name) for code, name in rows} == {(int(e), e.name) for e in Exit}
+
+
+def test_every_package_is_on_the_map(checkout: Path) -> None:
+    text = (checkout / "docs/architecture.md").read_text()
+    packages = {p.parent.name for p in (checkout / "src/kernleap").glob("*/__init__.py")}
+    assert packages
+    assert {name for name in packages if f"`src/kernleap/{name}/`" not in text} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_between_documents_lead_somewhere(checkout: Path, document: str) -> None:
+    path = checkout / document
+    links = re.findall(r"\]\(([^)#:]+)\)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []
