@@ -73,6 +73,7 @@ def test_equal_arguments_give_equal_plans_and_more_boots_extend_them(refs, boots
         plan,
         guest_sha256="h",
         emulator_version="8",
+        kconfig_digests={},
         created=WHEN,
         command=("reproduce",),
         kernleap_version="1",

@@ -53,6 +53,16 @@ def make_arms(refs: Sequence[KernelRef], *, aa: bool = False) -> tuple[Arm, ...]
     return tuple(arms)
 
 
+def check_boots(boots: int) -> None:
+    """Refuse a number of boots that cannot be planned.
+
+    Raises:
+        UsageError: it is out of range.
+    """
+    if not 1 <= boots <= MAX_BOOTS:
+        raise UsageError(f"--boots must be between 1 and {MAX_BOOTS}, not {boots}")
+
+
 def make_plan(
     *,
     arms: Sequence[Arm],
@@ -78,8 +88,7 @@ def make_plan(
     Raises:
         UsageError: `boots` is out of range.
     """
-    if not 1 <= boots <= MAX_BOOTS:
-        raise UsageError(f"--boots must be between 1 and {MAX_BOOTS}, not {boots}")
+    check_boots(boots)
     inputs = tuple(
         ArmInputs(
             arm=arm.name,
@@ -119,6 +128,7 @@ def repeat_plan(
     *,
     guest_sha256: str,
     emulator_version: str,
+    kconfig_digests: Mapping[str, str],
     created: datetime,
     command: Sequence[str],
     kernleap_version: str,
@@ -130,6 +140,10 @@ def repeat_plan(
         plan,
         id=f"{moment:%Y%m%d-%H%M%S}-{digest.hex()[:6]}",
         created=moment.isoformat(timespec="seconds"),
+        inputs=tuple(
+            dataclasses.replace(one, kconfig_sha256=kconfig_digests.get(one.arm, ""))
+            for one in plan.inputs
+        ),
         guest_sha256=guest_sha256,
         emulator_version=emulator_version,
         command=tuple(command),

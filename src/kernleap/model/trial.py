@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from kernleap.model.kernel import KernelRef
+
+if TYPE_CHECKING:  # commands that show no numbers need not wait for NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class TrialStatus(StrEnum):

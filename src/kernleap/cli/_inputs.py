@@ -1,0 +1,137 @@
+"""Getting everything a run needs, kernels and guest at the same time."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kernleap.cli._progress import Show
+from kernleap.model.errors import InfrastructureError
+from kernleap.model.kernel import Arch, KernelImage
+from kernleap.model.machine import MachineSpec
+from kernleap.model.run import ArmInputs
+from kernleap.model.trial import Arm
+
+if TYPE_CHECKING:
+    from kernleap.machine import LabMachine
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What trials need: a kernel for each arm, and the machine with its guest."""
+
+    images: dict[str, KernelImage]
+    machine: LabMachine
+    guest_sha256: str
+    emulator_version: str
+
+    def kconfigs(self) -> dict[str, str]:
+        """Configuration texts by arm, where the kernel's source carries one.
+
+        Raises:
+            InfrastructureError: one cannot be read.
+        """
+        texts = {}
+        for arm, image in self.images.items():
+            if image.kconfig is None:
+                continue
+            try:
+                texts[arm] = image.kconfig.read_bytes().decode("utf-8", "surrogateescape")
+            except OSError as error:
+                raise InfrastructureError(
+                    "Cannot read the configuration of a kernel",
+                    where=str(image.kconfig),
+                    cause=error.strerror,
+                ) from error
+        return texts
+
+
+def kconfig_digests(kconfigs: Mapping[str, str]) -> dict[str, str]:
+    """SHA-256 of configuration texts, as a plan carries them."""
+    return {
+        arm: hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+        for arm, text in kconfigs.items()
+    }
+
+
+def gather(arms: Sequence[Arm], spec: MachineSpec, offline: bool, show: Show) -> Inputs:
+    """Obtain the kernels that the arms name, while the guest is built.
+
+    Raises:
+        KernleapError: the first thing that could not be had.
+    """
+    from kernleap import kernel
+
+    def obtain(arm: Arm) -> Callable[[], KernelImage]:
+        ref = arm.ref.base
+        return lambda: kernel.obtain(ref, arch=spec.arch, offline=offline, progress=show.fetching)
+
+    return _gather({arm.name: (arm.ref.base, obtain(arm)) for arm in arms}, spec)
+
+
+def gather_again(
+    inputs: Sequence[ArmInputs], spec: MachineSpec, offline: bool, show: Show
+) -> Inputs:
+    """Obtain the very kernels of an earlier run, by digest.
+
+    Raises:
+        KernleapError: the first thing that could not be had.
+    """
+    from kernleap import kernel
+
+    def obtain(one: ArmInputs) -> Callable[[], KernelImage]:
+        return lambda: kernel.obtain_by_digest(
+            one, Arch(spec.arch), offline=offline, progress=show.fetching
+        )
+
+    return _gather({one.arm: (one.kernel_sha256, obtain(one)) for one in inputs}, spec)
+
+
+def _gather(
+    kernels: Mapping[str, tuple[Hashable, Callable[[], KernelImage]]], spec: MachineSpec
+) -> Inputs:
+    """Run the jobs in parallel; arms with equal keys share one kernel."""
+
+    def machine() -> LabMachine:
+        from kernleap.machine import LabMachine
+
+        return LabMachine(spec)
+
+    jobs: dict[Hashable, Callable[[], Any]] = {"machine": machine}
+    jobs |= {("kernel", key): job for key, job in kernels.values()}
+    results = _in_parallel(jobs)
+    lab = results["machine"]
+    return Inputs(
+        images={arm: results["kernel", key] for arm, (key, _) in kernels.items()},
+        machine=lab,
+        guest_sha256=lab.guest.sha256,
+        emulator_version=lab.emulator.identity,
+    )
+
+
+def _in_parallel(jobs: Mapping[Hashable, Callable[[], Any]]) -> dict[Hashable, Any]:
+    """Results by key. The first error is raised at once; the other threads are left behind.
+
+    They are daemons: what they do (fill caches, atomically) may be cut off at any moment.
+    """
+    ended: queue.SimpleQueue[tuple[Hashable, Any, BaseException | None]] = queue.SimpleQueue()
+
+    def work(key: Hashable, job: Callable[[], Any]) -> None:
+        try:
+            ended.put((key, job(), None))
+        except BaseException as error:  # raised again by the caller
+            ended.put((key, None, error))
+
+    for key, job in jobs.items():
+        threading.Thread(target=work, args=(key, job), daemon=True).start()
+    results: dict[Hashable, Any] = {}
+    while len(results) < len(jobs):
+        key, result, error = ended.get()
+        if error is not None:
+            raise error
+        results[key] = result
+    return results

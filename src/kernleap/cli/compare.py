@@ -1,0 +1,223 @@
+"""`kernleap compare`: boot kernels side by side, count, judge, report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from kernleap import __version__
+from kernleap.cli import _options
+from kernleap.cli._judging import Outputs, judge_and_report
+from kernleap.cli._progress import Show, showing
+from kernleap.model.errors import UsageError
+from kernleap.model.kernel import Arch
+from kernleap.model.machine import MachineSpec
+from kernleap.model.run import Region
+from kernleap.model.trial import TrialStatus
+
+if TYPE_CHECKING:
+    from kernleap.store import RunStore
+
+_DEFAULT_MACHINE = MachineSpec()
+_OF_A_NEW_RUN = ("boots", "aa", "seed", "suite", "workloads", "cpu", "arch")
+"""Options that a stored plan has settled; a resumed run cannot change them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a new run is asked to measure."""
+
+    refs: tuple[str, ...]
+    boots: int
+    aa: bool
+    seed: int
+    suite: str
+    workloads: tuple[str, ...]
+    machine: MachineSpec
+
+
+@click.command(name="compare")
+@click.argument("refs", nargs=-1, metavar="BASELINE CANDIDATE...")
+@click.option("--boots", default=5, show_default=True, help="Boots of each kernel.")
+@_options.jobs
+@click.option("--aa", is_flag=True, help="Boot the baseline a second time: the noise floor.")
+@click.option(
+    "--seed", default=1, show_default=True, help="Seed of the order of boots and of the guests."
+)
+@click.option("--suite", default="micro", show_default=True, help="Suite of workloads.")
+@click.option(
+    "--workload",
+    "workloads",
+    multiple=True,
+    metavar="GLOB",
+    help="Only these (tcp-*, */1p, pipe/2p-*); may be given several times.",
+)
+@_options.policy_file
+@click.option(
+    "--cpu", default=_DEFAULT_MACHINE.cpu, show_default=True, help="CPU model of the emulator."
+)
+@click.option(
+    "--arch",
+    type=click.Choice([arch.value for arch in Arch]),
+    default=_DEFAULT_MACHINE.arch.value,
+    show_default=True,
+    help="Architecture of kernels and machine.",
+)
+@_options.json_file
+@_options.html_file
+@_options.everything
+@_options.offline
+@click.option("--resume", metavar="RUN", help="Go on with a run that was interrupted.")
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="With --resume: boot panicked, hung and invalid trials again, not only lost ones.",
+)
+@_options.quiet
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> int:
+    """Say whether CANDIDATE is worth booting instead of BASELINE.
+
+    Kernels are SOURCE:NAME[+KIND:KEY=VALUE]..., for example debian:7.2, deb:FILE, host, or
+    debian:7.2+cmdline:mitigations=off. The exit code is the verdict's: 0 adopt, 10 hold,
+    11 reject, 12 undecided.
+
+    \b
+    Examples:
+      kernleap compare debian:7.0 debian:7.2
+      kernleap compare debian:7.2 debian:7.2+cmdline:mitigations=off --workload 'tcp-*'
+      kernleap compare --resume latest
+    """
+    from kernleap.judge.policy import load
+
+    outputs = Outputs(options["json_path"], options["html_path"], options["everything"])
+    outputs.check()
+    policy = load(options["policy_path"])
+    with showing(options["quiet"]) as show:
+        if options["resume"] is None:
+            if options["retry_failed"]:
+                raise click.UsageError("--retry-failed needs --resume RUN", ctx)
+            store = _run_new(_wanted(ctx, options), options["jobs"], options["offline"], show)
+        else:
+            _refuse_changes(ctx)
+            store = _resume(options, show)
+        show.say("judging")
+    return judge_and_report(store, policy, outputs)
+
+
+def _wanted(ctx: click.Context, options: dict[str, Any]) -> Wanted:
+    if len(options["refs"]) < (1 if options["aa"] else 2):
+        raise click.UsageError("give a BASELINE and at least one CANDIDATE", ctx)
+    return Wanted(
+        refs=options["refs"],
+        boots=options["boots"],
+        aa=options["aa"],
+        seed=options["seed"],
+        suite=options["suite"],
+        workloads=options["workloads"],
+        machine=MachineSpec(cpu=options["cpu"], arch=Arch(options["arch"])),
+    )
+
+
+def _refuse_changes(ctx: click.Context) -> None:
+    given = [n for n in _OF_A_NEW_RUN if ctx.get_parameter_source(n) is ParameterSource.COMMANDLINE]
+    if ctx.params["refs"] or given:
+        what = "kernels" if ctx.params["refs"] else f"--{given[0].rstrip('s')}"
+        raise click.UsageError(f"--resume goes on with the run's own plan; leave {what} out", ctx)
+
+
+def _run_new(wanted: Wanted, jobs: int | None, offline: bool, show: Show) -> RunStore:
+    from kernleap import kernel
+    from kernleap.cli._inputs import gather, kconfig_digests
+    from kernleap.cli._running import default_jobs, run_trials
+    from kernleap.experiment.plan import check_boots, make_arms, make_plan
+    from kernleap.store import RunStore
+    from kernleap.workload import metrics_for, select
+
+    # Everything that can be wrong with the command is found before anything is fetched.
+    arms = make_arms([kernel.parse_ref(text) for text in wanted.refs], aa=wanted.aa)
+    check_boots(wanted.boots)
+    chosen = select(wanted.suite, wanted.workloads)
+    show.say("getting the kernels and the guest ready")
+    inputs = gather(arms, wanted.machine, offline, show)
+    kconfigs = inputs.kconfigs()
+    plan = make_plan(
+        arms=arms,
+        images=inputs.images,
+        kconfig_digests=kconfig_digests(kconfigs),
+        boots=wanted.boots,
+        seed=wanted.seed,
+        machine=wanted.machine,
+        suite=wanted.suite,
+        regions=[
+            Region(
+                name=region.name,
+                program=region.spec.program,
+                form=region.form,
+                iterations=region.spec.iterations,
+                warmup=region.spec.warmup,
+                params=region.spec.params,
+            )
+            for region in chosen
+        ],
+        metrics=metrics_for(chosen),
+        guest_sha256=inputs.guest_sha256,
+        emulator_version=inputs.emulator_version,
+        created=datetime.now(UTC),
+        command=("kernleap", *sys.argv[1:]),
+        kernleap_version=__version__,
+    )
+    store = RunStore.create(plan, kconfigs)
+    for arm in arms:
+        image = inputs.images[arm.name]
+        show.say(f"{arm.role} {arm.name}: {image.release}")
+        for note in image.notes:
+            show.say(f"  note: {note}")
+    _announce(store, show)
+    run_trials(store, inputs, jobs=jobs or default_jobs(), show=show)
+    return store
+
+
+def _resume(options: dict[str, Any], show: Show) -> RunStore:
+    from kernleap.cli._inputs import gather_again
+    from kernleap.cli._running import default_jobs, run_trials
+    from kernleap.store import RunStore
+
+    store = RunStore.open(options["resume"])
+    plan = store.plan
+    finished = store.finished()
+    again = {TrialStatus.LOST}
+    if options["retry_failed"]:
+        again = set(TrialStatus) - {TrialStatus.OK}
+    if len([s for s in finished.values() if s not in again]) == len(plan.trials):
+        show.say(f"run {plan.id} is complete: nothing to boot")
+        return store
+    inputs = gather_again(plan.inputs, plan.machine, options["offline"], show)
+    now = (inputs.guest_sha256, inputs.emulator_version)
+    for name, planned, found in zip(
+        ("guest", "emulator"), (plan.guest_sha256, plan.emulator_version), now, strict=True
+    ):
+        if planned != found:
+            raise UsageError(
+                f"The {name} is another one than when this run began",
+                where=plan.id,
+                cause=f"then {planned}, now {found}; their counts cannot be mixed in one run",
+                next_step=shlex.join(plan.command) or "start a new run",
+            )
+    _announce(store, show)
+    run_trials(store, inputs, jobs=options["jobs"] or default_jobs(), show=show, again=again)
+    return store
+
+
+def _announce(store: RunStore, show: Show) -> None:
+    plan = store.plan
+    stored = len(store.finished())
+    left = f", {stored} of them stored already" if stored else ""
+    show.say(f"run {plan.id}: {len(plan.trials)} boots{left}")
+    show.say(f"  in {store.path}")
