@@ -109,7 +109,7 @@ def parse_kallsyms(text: bytes) -> SymbolTable:
         rank = (
             0 if function else 1,
             1 if _SECTION_MARK.match(name) else 0,
-            1 if kind in b"wW" else 0,
+            "TtWw".index(chr(kind)) if function else 0,
             len(name) - len(name.lstrip("_")) + len(name),
             name,
         )
