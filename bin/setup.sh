@@ -61,6 +61,7 @@ find_python() {
 make_env() { # LEVEL
     began=$(date +%s)
     if ! python=$(find_python); then
+        [ -z "${KERNLEAP_PYTHON-}" ] || fail "KERNLEAP_PYTHON=$KERNLEAP_PYTHON is no Python 3.11 or newer"
         require_packages "Python 3.11 or newer" python3 python3-venv
         python=$(find_python) || fail "Python 3.11 or newer is needed; the newest python3 found is older" \
             "install it, or name one: KERNLEAP_PYTHON=/path/to/python3.11"

@@ -168,6 +168,14 @@ def test_python_too_old_is_said_in_one_line(small: Path, programs: Path) -> None
     assert "install python3 python3-venv" in done.stderr
 
 
+def test_a_named_python_is_used_or_refused(small: Path, programs: Path) -> None:
+    script(programs / "python3", "echo must not be tried >&2; exit 0")
+    named = str(programs / "no-such-python")
+    done = run([small / "bin" / "kernleap"], PATH=str(programs), KERNLEAP_PYTHON=named)
+    assert done.returncode == 20
+    assert done.stderr == f"kernleap: KERNLEAP_PYTHON={named} is no Python 3.11 or newer\n"
+
+
 def test_venv_module_missing_names_its_package(small: Path, programs: Path) -> None:
     # Answers as Debian's python3 does without python3-venv.
     script(
