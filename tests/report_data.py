@@ -285,9 +285,7 @@ def make_record(made: Made, trial: Trial) -> TrialRecord:
         Samples(m.name, m.unit, np.full(4, made.values[m.name][trial.arm][trial.block]))
         for m in made.metrics
     )
-    return TrialRecord(
-        trial, TrialStatus.OK, samples=samples, cpu_seconds=11.8, wall_seconds=12.1
-    )
+    return TrialRecord(trial, TrialStatus.OK, samples=samples, cpu_seconds=11.8, wall_seconds=12.1)
 
 
 def make_judgement(

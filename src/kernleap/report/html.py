@@ -16,7 +16,6 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from kernleap.model.errors import UsageError
 from kernleap.model.result import Decision
 from kernleap.report import svg
 from kernleap.report.bars import BarRow, bar_rows
@@ -27,7 +26,7 @@ from kernleap.report.text import number, plural, signed
 from kernleap.report.view import WORDS
 
 SIZE_LIMIT = 1_000_000
-"""Bytes that a page stays below, whatever was measured."""
+"""Bytes of UTF-8 that a page should stay below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,39 +34,43 @@ class Detail:
     """How much a page shows of each metric. Figures and decisions are shown at every level."""
 
     functions: int
-    """Functions named per metric; groups always add up to the total."""
-    calm_strips: bool
-    """Whether metrics that did not move get their per-boot plot."""
+    """Functions named per metric and candidate; groups always add up to the total."""
+    groups: int
+    """Subsystems told apart; the rest is put together."""
+    tables: int
+    """How many metrics, those that moved most first, get their table of functions."""
+    strips: int
+    """How many, likewise, get their plot of boots."""
     calm_rows: int
-    """Rows of unmoved side counts and behaviour."""
+    """Rows of side counts and behaviour that did not move."""
     failures: int
     """Failed trials whose console is shown."""
 
 
+_ALL = 1_000_000
 _LEVELS = (
-    Detail(functions=24, calm_strips=True, calm_rows=2000, failures=40),
-    Detail(functions=10, calm_strips=True, calm_rows=600, failures=20),
-    Detail(functions=5, calm_strips=True, calm_rows=200, failures=10),
-    Detail(functions=3, calm_strips=False, calm_rows=60, failures=5),
-    Detail(functions=1, calm_strips=False, calm_rows=0, failures=2),
+    Detail(functions=24, groups=50, tables=_ALL, strips=_ALL, calm_rows=2000, failures=40),
+    Detail(functions=10, groups=8, tables=_ALL, strips=_ALL, calm_rows=600, failures=20),
+    Detail(functions=4, groups=4, tables=_ALL, strips=_ALL, calm_rows=200, failures=10),
+    Detail(functions=4, groups=4, tables=100, strips=_ALL, calm_rows=50, failures=5),
+    Detail(functions=4, groups=4, tables=50, strips=200, calm_rows=50, failures=5),
+    Detail(functions=4, groups=4, tables=40, strips=60, calm_rows=50, failures=5),
+    Detail(functions=4, groups=4, tables=12, strips=12, calm_rows=0, failures=2),
 )
 
 
 def render(view: ReportView) -> str:
-    """The page, below SIZE_LIMIT bytes of UTF-8: detail gives way in steps, and the page says so.
+    """The page: where it would exceed SIZE_LIMIT, detail gives way in steps, and it says so.
 
-    Raises:
-        UsageError: the run has so many metrics that not even the least detail fits.
+    Figures and decisions of every metric are never left out, so thousands of metrics can still
+    give a larger page.
     """
+    page = ""
     for detail in _LEVELS:
         page = render_at(view, detail)
         if len(page.encode("utf-8")) < SIZE_LIMIT:
-            return page
-    raise UsageError(
-        f"an HTML report of {len(view.metrics):,} metrics would exceed {SIZE_LIMIT:,} bytes",
-        where=view.run_id,
-        next_step="compare fewer kernels or a smaller suite at a time, or use --json",
-    )
+            break
+    return page
 
 
 def render_at(view: ReportView, detail: Detail) -> str:
@@ -76,6 +79,7 @@ def render_at(view: ReportView, detail: Detail) -> str:
     script = _asset("page.js")
     changed = [m for m in view.behaviour if m.moved]
     moved_rest = [m for m in view.secondary if m.moved]
+    by_size = sorted(view.metrics, key=_size, reverse=True)
     calm = [m for m in (*view.secondary, *view.behaviour) if not m.moved]
     return (
         _environment()
@@ -87,6 +91,8 @@ def render_at(view: ReportView, detail: Detail) -> str:
             scale=scale,
             overviews={c.arm.name: overview(view.primary, c, scale) for c in view.candidates},
             changed=changed,
+            with_table={m.name for m in by_size[: detail.tables]},
+            with_strip={m.name for m in by_size[: detail.strips]},
             moved_rest=moved_rest,
             calm=calm,
             several=len(view.candidates) > 1,
@@ -115,18 +121,19 @@ def _environment() -> Environment:
         strip=svg.strip,
         symbols=svg.SYMBOLS,
         rows_of=_rows_of,
-        wants_strip=_wants_strip,
     )
     environment.filters.update(number=number, plural=plural, signed=signed)
     return environment
 
 
 def _rows_of(finding: FindingView, detail: Detail) -> tuple[BarRow, ...]:
-    return bar_rows(finding.explanation, detail.functions) if finding.explanation else ()
+    if finding.explanation is None:
+        return ()
+    return bar_rows(finding.explanation, detail.functions, detail.groups)
 
 
-def _wants_strip(metric: MetricView, detail: Detail) -> bool:
-    return detail.calm_strips or metric.moved
+def _size(metric: MetricView) -> tuple[bool, float]:
+    return metric.moved, max((f.log_size for f in metric.findings), default=0.0)
 
 
 @cache

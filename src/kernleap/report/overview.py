@@ -9,8 +9,8 @@ from kernleap.report.parts import CandidateView, FamilyView
 from kernleap.report.scale import Scale
 from kernleap.report.svg import use
 
-_LABEL = 180
-_HALF = 250
+_LABEL = 200
+_HALF = 240
 _LANE = 10.0
 _PITCH = 10.0
 _MOST_LANES = 6

@@ -23,7 +23,7 @@ ROW_PIXELS = 22
 _BAR_HALF = 90
 _STRIP_WIDTH = 420
 _STRIP_LABEL = 130
-_STRIP_ROW = 30
+_STRIP_ROW = 40
 MARKS = {
     Decision.BETTER: "k-b",
     Decision.WORSE: "k-w",
@@ -56,7 +56,6 @@ def forest(finding: FindingView, scale: Scale) -> Markup:
     if band >= 1:
         box = Markup('<path class="bd" d="M-{0:.0f}-10h{1:.0f}v20h-{1:.0f}z"/>')
         parts.append(box.format(band, 2 * band))
-    parts.append(Markup('<path class="ax" d="M0-11V11"/>'))
     if finding.low is not None and finding.high is not None:
         low = scale.position(finding.low) * FOREST_HALF
         high = scale.position(finding.high) * FOREST_HALF
@@ -86,8 +85,7 @@ def use(decision: Decision, x: float, y: float = 0.0) -> Markup:
 
 def forest_axis(scale: Scale) -> Markup:
     """The ticks above the rows of a forest plot."""
-    ticks = [(-1.0, "start", -10), (-0.5, "middle", 0), (0.0, "middle", 0)]
-    ticks += [(0.5, "middle", 0), (1.0, "end", 10)]
+    ticks = [(-1.0, "start", -10), (0.0, "middle", 0), (1.0, "end", 10)]
     labels = (
         Markup('<text x="{:.0f}" y="9" text-anchor="{}">{}</text>').format(
             FOREST_HALF * at + shift, anchor, scale.tick(at)
@@ -177,15 +175,14 @@ def bars(rows: Sequence[BarRow]) -> Markup:
         if size < 0.5:
             continue
         start = zero if row.delta > 0 else zero - size
-        thick = 8 if row.kind == "function" else 12
-        top = index * ROW_PIXELS + (ROW_PIXELS - thick) / 2
         kind = ("up" if row.delta > 0 else "dn") + (" g" if row.kind != "function" else "")
-        paths.setdefault(kind, []).append(f"M{start:.0f} {top:.0f}h{size:.0f}v{thick}h-{size:.0f}z")
+        middle = index * ROW_PIXELS + ROW_PIXELS // 2
+        paths.setdefault(kind, []).append(f"M{start:.0f} {middle}h{size:.0f}")
     drawn = Markup("").join(
         Markup('<path class="{}" d="{}"/>').format(kind, "".join(d)) for kind, d in paths.items()
     )
     height = len(rows) * ROW_PIXELS
     return Markup(
-        '<svg class="br" viewBox="-1 0 {0} {1}" width="{0}" height="{1}" aria-hidden="true">'
+        '<svg class="br" viewBox="-1 0 {0} {1}" aria-hidden="true">'
         '<path class="ax" d="M{2:.0f} 0v{1}"/>{3}</svg>'
     ).format(width + 2, height, zero, drawn)

@@ -85,7 +85,7 @@ def view(judgement: Judgement, run: RunData) -> ReportView:
         behaviour=behaviour,
         noise=noise_view(judgement.noise),
         failures=_failures(judgement, run, by_name),
-        warnings=_warnings(judgement, run),
+        warnings=tuple(text.clean(w, 400) for w in judgement.warnings),
         methods=methods(plan, metrics),
         provenance=provenance(plan),
         boots_text=_boots_text(arms),
@@ -323,14 +323,3 @@ def _console(record: TrialRecord | None) -> str:
         return ""
     name = next((n for n in record.artifacts if "console" in n), next(iter(record.artifacts)))
     return text.clean_block(record.artifacts[name])
-
-
-def _warnings(judgement: Judgement, run: RunData) -> tuple[str, ...]:
-    """Warnings of the judgement and of trials; equal ones of several trials are counted."""
-    of_trials = Counter(w for r in run.records for w in r.warnings)
-    repeated = [
-        f"{text.clean(w, 360)}" + (f" ({text.plural(n, 'trial')})" if n > 1 else "")
-        for w, n in of_trials.items()
-    ]
-    own = [text.clean(w, 400) for w in judgement.warnings]
-    return tuple(dict.fromkeys([*own, *repeated]))
