@@ -81,10 +81,8 @@ def compare(
         edges = (-log1p(margin), log1p(margin))
     else:
         point = there.median - here.median
-        least = policy.behaviour.events if metric.quantity in EVENTS or not size else 0.0
-        wide = max(margin * (abs(here.median) or size), least)
-        edges = (-wide, wide)
-        margin = wide / here.median if here.median > 0 else margin
+        edges = _linear_edges(metric, policy, here.median, size)
+        margin = edges[1] / here.median if here.median > 0 else margin
     reach = (min(effect.interval[0], point), max(effect.interval[1], point))
     return Compared(
         metric=metric,
@@ -115,6 +113,16 @@ def _scale(metric: Metric, first: list[float], second: list[float]) -> Scale:
 def _linear_scatter(metric: Metric, policy: Policy, size: float) -> float:
     known = policy.knowledge(metric)
     return max(known.events, known.scatter * size)
+
+
+def _linear_edges(
+    metric: Metric, policy: Policy, baseline: float, size: float
+) -> tuple[float, float]:
+    """The same factors up and down as on the log scale, but never less than some events."""
+    margin = policy.margin(metric)
+    centre = abs(baseline) or size
+    least = policy.behaviour.events if metric.quantity in EVENTS or not size else 0.0
+    return -max(centre - centre / (1 + margin), least), max(centre * margin, least)
 
 
 def _ratio(baseline: float, candidate: float) -> float:

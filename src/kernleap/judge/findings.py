@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
 
 from kernleap.judge import events
 from kernleap.judge.arms import ArmData
@@ -175,9 +176,10 @@ def _new_state(case: Case) -> Ruling:
     if chance > policy.alpha:
         return Decision.UNDECIDED, f"the boots of both arms overlap (permutation p = {chance:.2g})"
     wide = 1 + policy.behaviour_margin(item.metric)
-    if 1 / wide <= item.ratio <= wide:
+    low, high = item.interval
+    if isfinite(item.ratio) and low <= wide and high >= 1 / wide:
         return Decision.UNDECIDED, (
-            f"other events, but within the {wide - 1:.0%} that schedules vary without a cause"
+            f"moves by no more than the factor {wide:g} that schedules may vary without a cause"
         )
     here, there = case.events()
     by_events = item.metric.quantity in events.EVENTS
@@ -191,7 +193,7 @@ def _new_state(case: Case) -> Ruling:
             "both arms visit the same states, only in other shares: tipping points of the scheduler"
         )
     return Decision.BEHAVIOUR_CHANGED, (
-        f"all boots differ beyond {wide - 1:.0%}, in states the other arm never visits"
+        f"all boots differ beyond a factor of {wide:g}, in states the other arm never visits"
     )
 
 

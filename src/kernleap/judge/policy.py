@@ -85,8 +85,6 @@ class Policy:
         for pattern, margin in self.metric_margins:
             if fnmatchcase(metric.name, pattern):
                 return margin
-        if metric.role is Role.BEHAVIOUR:
-            return self.behaviour_margin(metric)
         return self.margins[metric.role]
 
     def behaviour_margin(self, metric: Metric) -> float:

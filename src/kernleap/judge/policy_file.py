@@ -88,7 +88,7 @@ class Table:
     def _get(self, key: str) -> Any:
         if key in self.values:
             return self.values[key]
-        if self.fallback is not None:
+        if self.fallback is not None and self.fallback.has(key):
             return self.fallback._get(key)
         raise self.error(f"{key!r} is missing", key, f"add {key} = ...")
 

@@ -20,7 +20,7 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 CONTRADICTION = 0.001
 """Tail probability at which a sample is taken to contradict the prior."""
@@ -130,7 +130,7 @@ def moderated(variance: float, df: float, prior: Prior) -> tuple[float, float, b
     if prior.df <= 0 or prior.scatter <= 0:
         return variance, df, False
     known = prior.scatter**2
-    if df > 0 and df * variance / known > float(stats.chi2.isf(CONTRADICTION, df)):
+    if df > 0 and df * variance / known > float(special.chdtri(df, CONTRADICTION)):
         return variance, df, False
     return (prior.df * known + df * variance) / (prior.df + df), prior.df + df, True
 
@@ -139,7 +139,7 @@ def half_width(spread: float, df: float, pairs: float, confidence: float) -> flo
     """Half width of the t interval: t(df; (1 + confidence)/2) * spread / sqrt(pairs)."""
     if df <= 0:
         return float("inf")
-    return float(stats.t.ppf((1 + confidence) / 2, df)) * spread / float(np.sqrt(pairs))
+    return float(special.stdtrit(df, (1 + confidence) / 2)) * spread / float(np.sqrt(pairs))
 
 
 def _identical(first: NDArray[np.float64], second: NDArray[np.float64], paired: bool) -> bool:
@@ -191,5 +191,7 @@ def _interval(centre: float, error: _Error, confidence: float) -> tuple[tuple[fl
     if error.se == 0:
         # No scatter seen, and the caller vouches by an empty prior that none is to be expected.
         return (centre, centre), 0.0 if centre else 1.0
-    reach = float(stats.t.ppf((1 + confidence) / 2, error.df)) * error.se
-    return (centre - reach, centre + reach), float(2 * stats.t.sf(abs(centre) / error.se, error.df))
+    reach = float(special.stdtrit(error.df, (1 + confidence) / 2)) * error.se
+    return (centre - reach, centre + reach), 2 * float(
+        special.stdtr(error.df, -abs(centre) / error.se)
+    )
