@@ -52,23 +52,26 @@ static void nap(double seconds)
 		;
 }
 
+static uint64_t splitmix64(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15ull;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	return z ^ z >> 31;
+}
+
 /* Credits bytes expanded from the plan's seed, and records whether the generator is ready.
  * Without this, kernel-stack randomisation takes its slow, unseeded path in each system
  * call and a kernel looks three times slower than it is. */
-static void credit_entropy(uint64_t seed)
+static void credit_entropy(uint64_t *seed)
 {
 	union {
 		struct rand_pool_info head;
 		unsigned char bytes[sizeof(struct rand_pool_info) + SEED_BYTES];
 	} pool = {.head = {.entropy_count = SEED_BYTES * 8, .buf_size = SEED_BYTES}};
 	unsigned char *bytes = pool.bytes + offsetof(struct rand_pool_info, buf);
-	for (int i = 0; i < SEED_BYTES; i++) {
-		/* splitmix64, one output a byte */
-		uint64_t z = seed += 0x9e3779b97f4a7c15ull;
-		z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-		z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-		bytes[i] = (unsigned char)(z >> 56);
-	}
+	for (int i = 0; i < SEED_BYTES; i++)
+		bytes[i] = (unsigned char)splitmix64(seed);
 	int fd = open("/dev/random", O_WRONLY);
 	const char *credited = "true";
 	if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool))
@@ -87,30 +90,29 @@ static void send_word(const unsigned char *window, uint64_t word)
 		kl_send16(window, (uint16_t)(word >> shift));
 }
 
+/* What the kernel says of itself: its release, who built it with what, and how it was booted. */
 static void record_facts(void)
 {
+	static const char *const files[][2] = {{"version", "/proc/version"}, {"cmdline", "/proc/cmdline"}};
 	struct utsname u;
-	char release[256], version[256];
+	char raw[2048], text[3800];
 	uname(&u);
-	channel_record("{\"type\":\"kernel\",\"release\":\"%s\",\"version\":\"%s\"}",
-		       json_text(release, sizeof release, u.release),
-		       json_text(version, sizeof version, u.version));
+	channel_record("{\"type\":\"release\",\"text\":\"%s\"}",
+		       json_text(text, sizeof text, u.release));
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		int fd = open(files[i][1], O_RDONLY);
+		ssize_t n = fd < 0 ? 0 : read(fd, raw, sizeof raw - 1);
+		raw[n > 0 ? n : 0] = 0;
+		if (fd >= 0)
+			close(fd);
+		channel_record("{\"type\":\"%s\",\"text\":\"%s\"}", files[i][0],
+			       json_text(text, sizeof text, raw));
+	}
 }
 
-static void record_cmdline(void)
+static int run_region(char *arguments, int index, uint64_t draw)
 {
-	char raw[2048] = "", text[4000];
-	int fd = open("/proc/cmdline", O_RDONLY);
-	ssize_t n = fd < 0 ? 0 : read(fd, raw, sizeof raw - 1);
-	raw[n > 0 ? n : 0] = 0;
-	if (fd >= 0)
-		close(fd);
-	channel_record("{\"type\":\"cmdline\",\"text\":\"%s\"}", json_text(text, sizeof text, raw));
-}
-
-static int run_region(char *arguments, int index)
-{
-	struct ctx c = {0};
+	struct ctx c = {.draw = draw};
 	char name[64], form[32];
 	if (sscanf(arguments, "%63s %31s %ld %ld %ld %ld %ld %ld", name, form, &c.iterations,
 		   &c.warmup, &c.param[0], &c.param[1], &c.param[2], &c.param[3]) < 4 ||
@@ -130,6 +132,7 @@ static int run_region(char *arguments, int index)
 static void follow_plan(char *plan, unsigned char *window)
 {
 	int regions = 0, armed = 0;
+	uint64_t seed = 0;
 	for (char *save, *line = strtok_r(plan, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		char *arguments = strchr(line, ' ');
 		if (arguments)
@@ -137,7 +140,8 @@ static void follow_plan(char *plan, unsigned char *window)
 		else
 			arguments = line + strlen(line);
 		if (!strcmp(line, "seed")) {
-			credit_entropy(strtoull(arguments, NULL, 10));
+			seed = strtoull(arguments, NULL, 10);
+			credit_entropy(&seed);
 		} else if (!strcmp(line, "knob")) {
 			char *inner, *kind = strtok_r(arguments, "\t", &inner);
 			char *key = strtok_r(NULL, "\t", &inner), *value = strtok_r(NULL, "\t", &inner);
@@ -153,7 +157,7 @@ static void follow_plan(char *plan, unsigned char *window)
 			if (!armed++)
 				KL_ARM();
 			if (regions < MAX_REGIONS)
-				run_region(arguments, regions++);
+				run_region(arguments, regions++, splitmix64(&seed));
 		} else if (!strcmp(line, "symbols")) {
 			symbols_dump();
 		} else {
@@ -178,10 +182,10 @@ int main(int argc, char **argv)
 	mount_all();
 	channel_open();
 	record_facts();
-	record_cmdline();
 	region_prepare();
 	unsigned char *window =
-		mmap((void *)0x10000000, WINDOW, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		mmap((void *)0x10000000, WINDOW, PROT_READ,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE, -1, 0);
 	if (window == MAP_FAILED)
 		channel_record("{\"type\":\"error\",\"text\":\"no window for the plugin\"}");
 	else

@@ -20,8 +20,11 @@
 
 enum { MAX_TICKS = 128 };
 enum { NANOSECOND = 1000000000, REGION_LIMIT_S = 60, FIFO_PRIORITY = 10 };
-/* Regions start on a multiple of this, so that the tick meets each at the same phase. */
-enum { PHASE_NS = 40 * 1000 * 1000 };
+/* Regions start at a multiple of PHASE_NS plus an offset drawn from the boot's seed. The
+ * multiple keeps a shift of the boot's clock (another boot parameter, say) out of the figures;
+ * the draw makes every boot meet the tick and the scheduler's slices at another phase, so
+ * that the spread over seeds shows what such a shift could do. */
+enum { PHASE_NS = 40 * 1000 * 1000, OFFSET_NS = 20 * 1000 * 1000 };
 
 extern const struct workload *const __start_kl_workloads[];
 extern const struct workload *const __stop_kl_workloads[];
@@ -96,12 +99,12 @@ static void set_policy(const char *form)
 		failed("setting the scheduling policy of form %s", form);
 }
 
-static void wait_for_phase(void)
+static void wait_for_phase(uint64_t draw)
 {
 	struct timespec at;
 	clock_gettime(CLOCK_MONOTONIC, &at);
 	int64_t ns = (int64_t)at.tv_sec * NANOSECOND + at.tv_nsec;
-	ns = (ns / PHASE_NS + 1) * PHASE_NS;
+	ns = (ns / PHASE_NS + 1) * PHASE_NS + (int64_t)(draw % OFFSET_NS);
 	at.tv_sec = ns / NANOSECOND;
 	at.tv_nsec = ns % NANOSECOND;
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
@@ -158,7 +161,7 @@ static noreturn void measured_main(const struct workload *w, struct ctx *c)
 		if (!partner)
 			partner_main(w, c);
 	}
-	wait_for_phase();
+	wait_for_phase(c->draw);
 	for (long i = c->warmup; i > 0; i--)
 		operation(c);
 	if (w->record_ticks)

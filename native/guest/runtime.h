@@ -22,6 +22,7 @@ struct ctx {
 	long warmup;
 	long param[PARAMS];    /* from the catalogue; 0 when absent */
 	int two_process;
+	uint64_t draw;         /* 64 random bits of this region in this boot, from the seed */
 	int fd[8];             /* yours, -1 at the start */
 	void *state;           /* yours; shared between the two processes only if you map it so */
 };

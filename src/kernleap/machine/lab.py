@@ -172,9 +172,8 @@ def _panic_line(console: str) -> str:
 def _check_guest(ref: KernelRef, records: Records, facts: dict[str, Any]) -> None:
     for complaint in records.of("error"):
         raise InvalidTrial(str(complaint.get("text", "the guest reports an error")))
-    said = records.one("kernel")
-    facts["uname_release"] = str(said.get("release", ""))
-    facts["uname_version"] = str(said.get("version", ""))
+    facts["uname_release"] = str(records.one("release").get("text", ""))
+    facts["proc_version"] = str(records.one("version").get("text", "")).strip()
     knobs, problem = check_knobs(ref.modifiers, records)
     facts["knobs"] = knobs
     if problem is None:
