@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from statsmodels.stats.multitest import multipletests
+from scipy import stats
 
 
 def adjust(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -17,4 +17,4 @@ def adjust(p_values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(p_values, dtype=np.float64)
     if array.size == 0:
         return array
-    return np.asarray(multipletests(array, method="fdr_bh")[1], dtype=np.float64)
+    return np.asarray(stats.false_discovery_control(array, method="bh"), dtype=np.float64)
