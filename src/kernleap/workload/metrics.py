@@ -69,8 +69,10 @@ def metrics_for(regions: Iterable[Region]) -> tuple[Metric, ...]:
 
     - `kernel_instructions` of a path: the **mode**. Ticks and RCU work that hit an operation make
       it an outlier; the commonest count is the path itself, and has an exact profile.
+    - `kernel_instructions` of a workload whose entry says so: the **mean**, because the kernel
+      does part of the work in batches (pages, slabs, random bytes) and no operation is typical.
     - other instruction counts: the (lower) **median**, as operations of several kinds may
-      alternate.
+      alternate; REP iterations like the kernel instructions beside them.
     - events where the schedule is fixed (`1p`, `2p-fifo`): the **median**, which a stray tick
       cannot move; where it is not, the **mean**, a rate.
     """
@@ -79,6 +81,7 @@ def metrics_for(regions: Iterable[Region]) -> tuple[Metric, ...]:
 
 def _metrics_of(region: Region) -> Iterable[Metric]:
     fixed_schedule = region.role is Role.PATH
+    of_kernel = region.spec.aggregation or ("mode" if fixed_schedule else "median")
     for quantity in INSTRUCTIONS:
         primary = quantity.name == PRIMARY
         yield Metric(
@@ -89,7 +92,7 @@ def _metrics_of(region: Region) -> Iterable[Metric]:
             else Better.NEITHER,
             grade=Grade.COUNTED,
             role=region.role if primary else Role.BEHAVIOUR,
-            aggregation="mode" if primary and fixed_schedule else "median",
+            aggregation="median" if quantity.name == "user_instructions" else of_kernel,
             description=quantity.description,
         )
     for event in EVENTS:

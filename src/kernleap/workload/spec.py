@@ -43,6 +43,10 @@ class WorkloadSpec:
     params: tuple[int, ...] = ()
     tags: tuple[str, ...] = ()
     """Suites it belongs to besides `micro`, which has them all."""
+    aggregation: str | None = None
+    """How the kernel instructions of a boot become one value, where the form's own way (see
+    kernleap.workload.metrics) does not fit: `mean` for an operation whose work the kernel does
+    in batches, so that no single operation stands for all."""
 
     def __post_init__(self) -> None:
         """Reject what the guest could not run; ValueError says which key and why."""
@@ -62,6 +66,8 @@ class WorkloadSpec:
             raise ValueError("iterations must be at least 1")
         if self.warmup < 0:
             raise ValueError("warmup must not be negative")
+        if self.aggregation not in (None, "mode", "median", "mean"):
+            raise ValueError(f"aggregation must be mode, median or mean, not {self.aggregation!r}")
         if len(self.params) > MAX_PARAMS:
             raise ValueError(f"params has {len(self.params)} values; a workload takes {MAX_PARAMS}")
         for tag in self.tags:

@@ -28,7 +28,7 @@ _REQUIRED: dict[str, type] = {
     "iterations": int,
     "warmup": int,
 }
-_OPTIONAL: dict[str, type] = {"program": str, "params": list, "tags": list}
+_OPTIONAL: dict[str, type] = {"program": str, "params": list, "tags": list, "aggregation": str}
 _ITEMS: dict[str, type] = {"forms": str, "params": int, "tags": str}
 _WORDS = {str: "a string", int: "an integer", list: "a list", dict: "a table"}
 
@@ -84,6 +84,7 @@ def parse(text: str, file: str) -> tuple[WorkloadSpec, ...]:
                     warmup=entry["warmup"],
                     params=tuple(entry.get("params", ())),
                     tags=tuple(entry.get("tags", ())),
+                    aggregation=entry.get("aggregation"),
                 )
             )
         except ValueError as error:
