@@ -12,6 +12,7 @@ from kernleap.model.result import Finding
 from kernleap.report.text import clean, signed
 
 _NAME_LIMIT = 64
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def explanation(finding: Finding) -> Explanation | None:
     named = math.fsum(g.delta for g in groups)
     total = finding.explained_total if math.isfinite(finding.explained_total) else named
     rest = total - named
-    if abs(rest) < 1e-6 * max(1.0, abs(total)):
+    if abs(rest) <= _ROUNDING * max(1.0, abs(total)):
         rest = 0.0
     ordered = tuple(sorted(groups, key=lambda g: (-abs(g.delta), g.name)))
     return Explanation(total=total, groups=ordered, rest=rest)

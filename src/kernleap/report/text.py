@@ -9,11 +9,9 @@ template's task and is always on.
 from __future__ import annotations
 
 import math
-import unicodedata
 
 MINUS = "\N{MINUS SIGN}"
 NOT_A_NUMBER = "n/a"
-_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def clean(text: str, limit: int = 200) -> str:
@@ -48,11 +46,12 @@ def shorten(text: str, limit: int) -> str:
 
 
 def _visible(char: str) -> str:
-    if char.isascii():
-        return char if char.isprintable() else f"\\x{ord(char):02x}"
-    if unicodedata.category(char) in _HIDDEN_CATEGORIES:
-        return f"\\u{ord(char):04x}"
-    return char
+    if char.isprintable():
+        return char
+    code = ord(char)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def number(value: float) -> str:
@@ -85,8 +84,12 @@ def percent(ratio: float) -> str:
         return NOT_A_NUMBER
     change = (ratio - 1.0) * 100.0
     size = abs(change)
+    if not math.isfinite(size):
+        return NOT_A_NUMBER
     if size == 0:
         return "0 %"
+    if size >= 1e7:
+        return f"{'+' if change > 0 else MINUS}{size:.3g} %"
     if size < 0.0005:
         return ("+" if change > 0 else MINUS) + "<0.001 %"
     digits = 3 if size < 0.1 else 2 if size < 100 else 0
