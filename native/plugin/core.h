@@ -3,6 +3,11 @@
  * The counting core: decides what each instruction adds to, follows the guest's markers and
  * attributes counts to operations. It knows nothing of QEMU's API: the two ABI files
  * translate between that and this header. One vCPU, so no locks and no atomics.
+ *
+ * What is counted is an instruction *begun*: one that faults is begun again when its handler
+ * returns, and counts twice. Under `-icount shift=0` the guest's cycle counter advances by
+ * one per instruction *completed*; between two markers it therefore equals kernel + user +
+ * REP exactly, less one for each instruction that faulted.
  */
 #ifndef KERNLEAP_CORE_H
 #define KERNLEAP_CORE_H

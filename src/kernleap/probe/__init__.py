@@ -1,0 +1,1 @@
+"""Probes: what turns an observed boot into samples and profiles."""
