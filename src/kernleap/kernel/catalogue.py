@@ -100,13 +100,20 @@ def _packages(
         yield match[1], match[2], artifact
 
 
+# Their compilers change from upload to upload. Kernels of one series built for a Debian release
+# and for testing differ by several per cent in the same code path (docs/decisions/).
+_UNRELEASED = frozenset({"forky", "sid", "experimental"})
+
+
 def select(
     kernels: Iterable[Candidate], name: str, arch: Arch, flavour: str = DEFAULT_FLAVOUR
 ) -> tuple[tuple[Candidate, ...], bool]:
-    """What `name` means among `kernels` (newest first), in their order.
+    """What `name` means among `kernels` (newest first), best first.
 
     `name` is a full release, else a version, else a series; the latter two look at `flavour`
-    only. A series means final releases before release candidates.
+    only. A series means final releases before release candidates. Builds for a released
+    Debian come before those for testing and unstable, newest first among each: kernels of
+    several series are then built by one compiler, as far as the archive allows.
 
     Returns:
         The candidates, and whether `name` is a full release (then nothing may stand in).
@@ -120,9 +127,13 @@ def select(
     if is_series(name):
         in_series = [k for k in same_flavour if series_of(k) == name]
         finals = [k for k in in_series if not _is_candidate(k)]
-        return tuple(finals or in_series), False
+        return _released_first(finals or in_series), False
     matching = [k for k in same_flavour if version_of(upstream_of(k.image.version)) == wanted]
-    return tuple(matching), False
+    return _released_first(matching), False
+
+
+def _released_first(kernels: list[Candidate]) -> tuple[Candidate, ...]:
+    return tuple(sorted(kernels, key=lambda k: k.image.suite in _UNRELEASED))
 
 
 def series_of(kernel: Candidate) -> str:
