@@ -104,6 +104,15 @@ def default_policy() -> Policy:
     return policy.load(None)
 
 
+def test_a_kernel_against_itself_has_arms_that_can_be_told_apart(made: Made) -> None:
+    judgement, run = made
+    ref = run.plan.baseline.ref
+    arms = tuple(replace(a, ref=ref) for a in run.plan.arms)
+    page = view(judgement, replace(run, plan=replace(run.plan, arms=arms)))
+    assert len({a.label for a in page.arms}) == len(page.arms)
+    assert {a.reference for a in page.arms} == {"debian:7.0"}
+
+
 def test_groups_and_rest_add_up_to_the_total(made: Made) -> None:
     found = explanation(first_finding(made))
     assert found is not None

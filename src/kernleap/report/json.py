@@ -146,7 +146,7 @@ def _arm(arm: ArmView) -> dict[str, Any]:
     return {
         "name": arm.name,
         "role": arm.role,
-        "reference": arm.label,
+        "reference": arm.reference,
         "release": arm.release,
         "kernel_sha256": arm.kernel_sha256,
         "boots": arm.boots,

@@ -24,8 +24,10 @@ class ArmView:
 
     name: str
     """The arm's own name, as it is in the plan."""
+    reference: str
+    """The reference as written; not cleaned, never shown."""
     label: str
-    """The reference as written, cleaned: unique enough for a reader."""
+    """What a page calls the arm: its reference, cleaned, unique in the run."""
     role: str
     release: str
     kernel_sha256: str
