@@ -80,7 +80,11 @@ def counts_of_report(path: Path) -> tuple[RunPlan, Counts]:
             if trial["status"] == TrialStatus.OK
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, CodecError) as error:
-        cause = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        cause = str(error)
+        if isinstance(error, KeyError):
+            cause = f"{error} is missing"
+        elif isinstance(error, OSError):
+            cause = error.strerror or cause
         raise UsageError(
             "Not a report that can be reproduced",
             where=str(path),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kernleap.store import RunStore
 
 _DEFAULT_MACHINE = MachineSpec()
-_OF_A_NEW_RUN = ("boots", "aa", "seed", "suite", "workloads", "cpu", "arch")
+_OF_A_NEW_RUN = ("boots", "aa", "seed", "suite", "workload", "cpu", "arch")
 """Options that a stored plan has settled; a resumed run cannot change them."""
 
 
@@ -53,7 +53,6 @@ class Wanted:
 @click.option("--suite", default="micro", show_default=True, help="Suite of workloads.")
 @click.option(
     "--workload",
-    "workloads",
     multiple=True,
     metavar="GLOB",
     help="Only these (tcp-*, */1p, pipe/2p-*); may be given several times.",
@@ -120,7 +119,7 @@ def _wanted(ctx: click.Context, options: dict[str, Any]) -> Wanted:
         aa=options["aa"],
         seed=options["seed"],
         suite=options["suite"],
-        workloads=options["workloads"],
+        workloads=options["workload"],
         machine=MachineSpec(cpu=options["cpu"], arch=Arch(options["arch"])),
     )
 
@@ -128,7 +127,7 @@ def _wanted(ctx: click.Context, options: dict[str, Any]) -> Wanted:
 def _refuse_changes(ctx: click.Context) -> None:
     given = [n for n in _OF_A_NEW_RUN if ctx.get_parameter_source(n) is ParameterSource.COMMANDLINE]
     if ctx.params["refs"] or given:
-        what = "kernels" if ctx.params["refs"] else f"--{given[0].rstrip('s')}"
+        what = "the kernels" if ctx.params["refs"] else f"--{given[0]}"
         raise click.UsageError(f"--resume goes on with the run's own plan; leave {what} out", ctx)
 
 

@@ -34,6 +34,7 @@ from kernleap.store.plan_file import read_plan, write_plan
 from kernleap.store.schema import (
     Header,
     NewerSchemaError,
+    check_version,
     from_table,
     read_header,
     to_bytes,
@@ -272,9 +273,9 @@ class RunStore:
     def _record(self, path: Path) -> TrialRecord:
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                read_header(file.schema_arrow.metadata)
+                check_version(file.schema_arrow.metadata)
                 record = from_table(file.read(use_threads=False))
-        except (ValueError, OSError, KeyError, pa.ArrowException) as error:
+        except (ValueError, TypeError, OSError, KeyError, pa.ArrowException) as error:
             raise _unreadable(path, error) from error
         self._check_place(path, record.trial)
         return record

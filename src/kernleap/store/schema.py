@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -86,26 +86,13 @@ class NewerSchemaError(SchemaError):
 
 
 @dataclass(frozen=True, slots=True)
-class SamplesPart:
-    """Where the samples of one metric lie: the next `n` sample rows."""
-
-    metric: str
-    unit: str
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
-class ProfilePart:
-    """How many rows of each kind the next profile has."""
-
-    functions: int
-    rep_functions: int
-    events: int
-
-
-@dataclass(frozen=True, slots=True)
 class Header:
-    """The fields of a TrialRecord that are not rows, and the layout of the rows."""
+    """The fields of a TrialRecord that are not rows, and the layout of the rows.
+
+    `samples` has [metric, unit, number of rows] of each part, in order; `profiles` has
+    [functions, functions with REP iterations, events] of each profile, whose rows follow
+    its one `variant` row. Plain lists: there are thousands, and the digest vouches for them.
+    """
 
     trial: Trial
     status: TrialStatus
@@ -116,8 +103,8 @@ class Header:
     cpu_seconds: float
     wall_seconds: float
     attempt: int
-    samples: tuple[SamplesPart, ...] = field(default=())
-    profiles: tuple[ProfilePart, ...] = field(default=())
+    samples: Any
+    profiles: Any
 
 
 _HEADER_FIELDS = (
@@ -134,10 +121,8 @@ def to_table(record: TrialRecord) -> pa.Table:
     """
     header = Header(
         **{name: getattr(record, name) for name in _HEADER_FIELDS},
-        samples=tuple(SamplesPart(s.metric, s.unit, len(s.values)) for s in record.samples),
-        profiles=tuple(
-            ProfilePart(len(p.counts), len(p.rep_counts), len(p.events)) for p in record.profiles
-        ),
+        samples=[[s.metric, s.unit, len(s.values)] for s in record.samples],
+        profiles=[[len(p.counts), len(p.rep_counts), len(p.events)] for p in record.profiles],
     )
     text = json.dumps(encode(header)).encode("ascii")
     metadata = {
@@ -202,11 +187,11 @@ def _profiles_table(profiles: tuple[Profile, ...]) -> pa.Table:
     )
 
 
-def read_header(metadata: Mapping[bytes, bytes] | None) -> Header:
-    """The header in a file's key-value metadata.
+def check_version(metadata: Mapping[bytes, bytes] | None) -> None:
+    """Refuse what is not a trial file of a version that this code reads.
 
     Raises:
-        SchemaError: not a trial file, damaged, or (NewerSchemaError) of a newer version.
+        SchemaError: not a trial file, or (NewerSchemaError) of a newer version.
     """
     metadata = metadata or {}
     if _KEY_SCHEMA not in metadata:
@@ -217,6 +202,16 @@ def read_header(metadata: Mapping[bytes, bytes] | None) -> Header:
         if version.isdecimal() and int(version) > TRIAL_SCHEMA:
             raise NewerSchemaError(f"it has schema version {version}; {known}")
         raise SchemaError(f"it has schema version {version!r}; {known}")
+
+
+def read_header(metadata: Mapping[bytes, bytes] | None) -> Header:
+    """The header in a file's key-value metadata.
+
+    Raises:
+        SchemaError: as `check_version`; also when the header is damaged.
+    """
+    check_version(metadata)
+    metadata = metadata or {}
     text = metadata.get(_KEY_HEADER, b"")
     if hashlib.sha256(text).hexdigest().encode("ascii") != metadata.get(_KEY_DIGEST):
         raise SchemaError("its header does not match its digest")
@@ -238,11 +233,11 @@ def from_table(table: pa.Table) -> TrialRecord:
     values = table.column("value").to_numpy()
     position = 0
     samples = []
-    for part in header.samples:
-        samples.append(Samples(part.metric, part.unit, values[position : position + part.n]))
-        position += part.n
+    for metric, unit, n in header.samples:
+        samples.append(Samples(metric, unit, values[position : position + n]))
+        position += n
     profiles = _profiles(header, table, position) if header.profiles else ()
-    rows = position + sum(1 + p.functions + p.rep_functions + p.events for p in header.profiles)
+    rows = position + sum(1 + sum(part) for part in header.profiles)
     if rows != table.num_rows:
         raise SchemaError(f"its header speaks of {rows} rows, it has {table.num_rows}")
     fields = {name: getattr(header, name) for name in _HEADER_FIELDS}
@@ -250,44 +245,43 @@ def from_table(table: pa.Table) -> TrialRecord:
 
 
 def _profiles(header: Header, table: pa.Table, position: int) -> tuple[Profile, ...]:
-    rows = table.slice(position)
-    regions, labels = _strings(rows.column("metric")), _strings(rows.column("label"))
-    variants = rows.column("index").to_numpy().tolist()
-    values = rows.column("value").to_numpy().tolist()
+    rows = table.slice(position).combine_chunks()
+    if rows.num_rows < sum(1 + sum(part) for part in header.profiles):
+        raise SchemaError(f"it has {table.num_rows} rows, fewer than its header speaks of")
+    regions, region_codes = _coded(rows.column("metric"))
+    names, label_codes = _coded(rows.column("label"))
+    labels = [names[code] for code in label_codes.tolist()]
+    variants = rows.column("index").to_numpy()
+    values = rows.column("value").to_numpy()
+    with np.errstate(invalid="ignore"):  # events may be anything; they are not read as integers
+        counts = values.astype(np.int64).tolist()
     profiles = []
     at = 0
-    for part in header.profiles:
+    for n_functions, n_rep, n_events in header.profiles:
         functions = at + 1
-        rep = functions + part.functions
-        events = rep + part.rep_functions
-        end = events + part.events
-        if end > len(variants):
-            raise SchemaError(f"it has {table.num_rows} rows, fewer than its header speaks of")
+        rep = functions + n_functions
+        events = rep + n_rep
+        end = events + n_events
         profiles.append(
             Profile(
-                region=regions[at],
-                variant=variants[at],
-                operations=int(values[at]),
-                counts=_counts(labels[functions:rep], values[functions:rep]),
-                rep_counts=_counts(labels[rep:events], values[rep:events]),
-                events=dict(zip(labels[events:end], values[events:end], strict=True)),
+                region=regions[region_codes[at]],
+                variant=int(variants[at]),
+                operations=counts[at],
+                counts=dict(zip(labels[functions:rep], counts[functions:rep], strict=True)),
+                rep_counts=dict(zip(labels[rep:events], counts[rep:events], strict=True)),
+                events=dict(zip(labels[events:end], values[events:end].tolist(), strict=True)),
             )
         )
         at = end
     return tuple(profiles)
 
 
-def _counts(labels: list[str], values: list[float]) -> dict[str, int]:
-    return dict(zip(labels, map(int, values), strict=True))
-
-
-def _strings(column: pa.ChunkedArray) -> list[str]:
-    """Strings of a dictionary column; each distinct one is made once."""
-    result: list[str] = []
-    for chunk in column.chunks:
-        names = chunk.dictionary.to_pylist()
-        result += [names[code] for code in chunk.indices.to_numpy().tolist()]
-    return result
+def _coded(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
+    """The distinct strings of a dictionary column, and each row's place among them."""
+    array = column.unify_dictionaries().combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0)
+    return array.dictionary.to_pylist(), array.indices.to_numpy()
 
 
 def to_bytes(record: TrialRecord) -> pa.Buffer:

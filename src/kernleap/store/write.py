@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from kernleap.store.errors import cannot_write
 
@@ -28,11 +28,9 @@ def write_atomically(path: Path, data: Any, *, replace: bool = False) -> None:
         raise FileExistsError(str(path))
     temporary = None
     try:
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX, dir=path.parent
-        )
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        # Not tempfile: its files are for their owner alone, and runs are there to be shared.
+        temporary = path.with_name(f".{path.name}.{uuid4().hex}{TEMPORARY_SUFFIX}")
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
