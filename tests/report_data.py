@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kernleap.judge.judgement import Judgement, NoiseFloor
-from kernleap.model.kernel import KernelRef, Modifier, ModifierKind
+from kernleap.model.kernel import KernelRef
 from kernleap.model.machine import MachineSpec
 from kernleap.model.metric import Better, Grade, Metric, Role
 from kernleap.model.result import (
@@ -178,7 +178,7 @@ def make_arms(candidates: tuple[str, ...] = ("7.2",), aa: bool = True) -> tuple[
     """The baseline debian:7.0, candidates by version, and an A/A arm."""
     base = KernelRef("debian", "7.0")
     rest = tuple(Arm(f"debian:{v}", KernelRef("debian", v), "candidate") for v in candidates)
-    again = (Arm("aa", base, "aa"),) if aa else ()
+    again = (Arm("debian:7.0 (A/A)", base, "aa"),) if aa else ()
     return (Arm("debian:7.0", base, "baseline"), *rest, *again)
 
 
@@ -323,12 +323,9 @@ def make_judgement(
         findings={name: tuple(rows) for name, rows in made.findings.items()},
         verdicts=verdicts,
         confounders=confounders,
-        noise=NoiseFloor("aa", {"path": 0.0, "scheduled": 0.0061}, 63) if has_aa else None,
+        noise=NoiseFloor("debian:7.0 (A/A)", {"path": 0.0, "scheduled": 0.0061}, 63)
+        if has_aa
+        else None,
         failures=failed,
-        warnings=("arm aa has 4 boots, the others 5",) if failed else (),
+        warnings=("arm debian:7.0 (A/A) has 4 boots, the others 5",) if failed else (),
     )
-
-
-def with_modifier(ref: KernelRef, value: str) -> KernelRef:
-    """The reference with one boot parameter."""
-    return replace(ref, modifiers=(Modifier(ModifierKind.CMDLINE, "quiet", value),))

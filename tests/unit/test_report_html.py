@@ -128,15 +128,21 @@ def test_there_is_a_point_for_every_boot() -> None:
 def hostile(text: str) -> tuple[Judgement, RunData]:
     """A small run in which everything that can come from outside is `text`."""
     judgement, run = make(boots=1, aa=False)
-    record = replace(run.records[-1], artifacts={"console": text}, reason=text)
+    failed = run.records[-1]
+    record = replace(
+        failed,
+        trial=replace(failed.trial, arm=text),
+        artifacts={"console": text},
+        reason=text,
+    )
     inputs = tuple(
-        replace(i, release=text, provenance=dict.fromkeys(i.provenance, text))
+        replace(i, arm=renamed(i.arm, text), release=text, provenance={"package": text})
         for i in run.plan.inputs
     )
-    arms = tuple(replace(a, ref=replace(a.ref, name=text)) for a in run.plan.arms)
+    arms = tuple(replace(a, name=renamed(a.name, text)) for a in run.plan.arms)
     plan = replace(run.plan, inputs=inputs, arms=arms, command=(text,), emulator_version=text)
     findings = {
-        arm: tuple(
+        renamed(arm, text): tuple(
             replace(
                 f,
                 reason=text,
@@ -151,11 +157,15 @@ def hostile(text: str) -> tuple[Judgement, RunData]:
         for arm, found in judgement.findings.items()
     }
     confounders = {
-        arm: tuple(replace(c, kind=text, name=text, baseline=text, candidate=text) for c in rows)
+        renamed(arm, text): tuple(
+            replace(c, kind=text, name=text, baseline=text, candidate=text) for c in rows
+        )
         for arm, rows in judgement.confounders.items()
     }
     verdicts = {
-        arm: replace(v, policy=text, reasons=tuple(replace(r, rule=text) for r in v.reasons))
+        renamed(arm, text): replace(
+            v, policy=text, reasons=tuple(replace(r, rule=text) for r in v.reasons)
+        )
         for arm, v in judgement.verdicts.items()
     }
     changed = replace(
@@ -168,6 +178,11 @@ def hostile(text: str) -> tuple[Judgement, RunData]:
         warnings=(text,),
     )
     return changed, replace(run, plan=plan, records=(*run.records[:-1], record))
+
+
+def renamed(arm: str, text: str) -> str:
+    """The candidate goes by `text`, the baseline by its own name."""
+    return text if arm == "debian:7.2" else arm
 
 
 def structure(text: str) -> list[str]:

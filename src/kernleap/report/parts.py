@@ -27,7 +27,7 @@ class ArmView:
     reference: str
     """The reference as written; not cleaned, never shown."""
     label: str
-    """What a page calls the arm: its reference, cleaned, unique in the run."""
+    """What a page calls the arm: its name, cleaned."""
     role: str
     release: str
     kernel_sha256: str

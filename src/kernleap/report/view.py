@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kernleap.model.metric import Better, Metric, Role
@@ -57,7 +56,7 @@ _MOVERS = 12
 def view(judgement: Judgement, run: RunData) -> ReportView:
     """The report of a judged run. Pure: no clock, no file, no terminal."""
     plan = run.plan
-    arms = _told_apart(tuple(_arm(arm, run) for arm in plan.arms))
+    arms = tuple(_arm(arm, run) for arm in plan.arms)
     by_name = {arm.name: arm for arm in arms}
     metrics = _metrics(judgement, plan, by_name)
     leading = {m.name for m in _leading(metrics)}
@@ -101,7 +100,7 @@ def _arm(arm: Arm, run: RunData) -> ArmView:
     return ArmView(
         name=arm.name,
         reference=str(arm.ref),
-        label=text.clean(str(arm.ref), 120) + (" (again, A/A)" if arm.role == "aa" else ""),
+        label=text.clean(arm.name, 120),
         role=arm.role,
         release=text.clean(inputs.release) if inputs else "",
         kernel_sha256=text.clean(inputs.kernel_sha256) if inputs else "",
@@ -113,17 +112,6 @@ def _arm(arm: Arm, run: RunData) -> ArmView:
         ),
         boots=ended[True],
         failed=ended[False],
-    )
-
-
-def _told_apart(arms: tuple[ArmView, ...]) -> tuple[ArmView, ...]:
-    """Arms with the same reference get their own names added: a kernel against itself."""
-    seen = Counter(arm.label for arm in arms)
-    return tuple(
-        replace(arm, label=f"{arm.label} ({text.clean(arm.name, 40)})")
-        if seen[arm.label] > 1
-        else arm
-        for arm in arms
     )
 
 
