@@ -92,12 +92,12 @@ def test_machines_that_differ_are_listed_even_for_one_image():
     from kernleap.model.trial import TrialStatus
 
     records = tuple(
-        replace(r, status=TrialStatus.OK, facts={"qemu_version": v, "cpu": "EPYC-Milan"})
+        replace(r, status=TrialStatus.OK, facts={"emulator": v, "cpu": "EPYC-Milan"})
         for r, v in zip(run.records, ("7.2.22", "10.0.2"), strict=True)
     )
     result = confounders(replace(run, records=records), "candidate")
     assert [(c.kind, c.name, c.baseline, c.candidate) for c in result] == [
-        ("machine", "qemu_version", "7.2.22", "10.0.2")
+        ("machine", "emulator", "7.2.22", "10.0.2")
     ]
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from kernleap.model.errors import UsageError
 from kernleap.model.metric import Role
+from kernleap.guest.channel import PLAN_BYTES
+from kernleap.guest.plan import trial_plan
 from kernleap.workload import FORMS, Region, catalogue, load, region, select, suite, suites
 
 GUEST = Path(__file__).parents[2] / "native" / "guest"
@@ -38,7 +40,10 @@ def test_an_entry_becomes_a_spec() -> None:
     assert spec.description == "one byte there and back"
     assert spec.forms == ("1p", "2p-fifo")
     assert (spec.iterations, spec.warmup, spec.params) == (10, 0, (64, -1))
-    assert Region(spec, "2p-fifo").plan_line == "run pipe 2p-fifo 10 0 64 -1"
+    planned = Region(spec, "2p-fifo").planned
+    assert planned.name == "pipe-64/2p-fifo"
+    assert (planned.program, planned.form, planned.params) == ("pipe", "2p-fifo", (64, -1))
+    assert (planned.iterations, planned.warmup) == (10, 0)
 
 
 def test_the_program_is_the_name_unless_told() -> None:
@@ -147,8 +152,10 @@ def test_the_regions_fit_the_guest() -> None:
     assert limit is not None
     regions = suite("micro")
     assert len(regions) <= int(limit[1])
-    assert sum(len(r.plan_line) + 1 for r in regions) < 32768
-    assert len({r.plan_line for r in regions}) == len(regions)
+    planned = [r.planned for r in regions]
+    text = trial_plan(seed=1, settle_s=3, modifiers=(), events={}, regions=planned)
+    assert len(text) < PLAN_BYTES / 2
+    assert len({(p.program, p.form, p.params) for p in planned}) == len(planned)
 
 
 def test_suites() -> None:

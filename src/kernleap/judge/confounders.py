@@ -20,7 +20,7 @@ _FLAVOUR = re.compile(
     r"[+\-]((?:cloud|rt|unsigned|amd64|arm64|generic|cachyos|arch|zen|lts|aws|azure|gcp)[\w-]*)$"
 )
 _FACTS = {
-    "qemu_version": "counts depend on the emulator's version",
+    "emulator": "counts depend on the emulator's version",
     "cpu": "counts depend on the CPU model",
     "guest_sha256": "the arms did not run the same guest",
 }
@@ -38,7 +38,7 @@ def confounders(run: RunData, arm: str) -> tuple[Confounder, ...]:
     if here and there and here.kernel_sha256 == there.kernel_sha256:
         return found
     if here and there:
-        found += _provenance(here, there)
+        found += _compiler(run, baseline, arm) + _provenance(here, there)
     return found + _configs(run.kconfigs.get(baseline), run.kconfigs.get(arm))
 
 
@@ -54,6 +54,14 @@ def _machine(run: RunData, baseline: str, candidate: str) -> tuple[Confounder, .
         if here and there and here != there:
             found.append(Confounder("machine", fact, here, there, why))
     return tuple(found)
+
+
+def _compiler(run: RunData, baseline: str, candidate: str) -> tuple[Confounder, ...]:
+    here, there = _fact(run, baseline, "compiler"), _fact(run, candidate, "compiler")
+    if not here or not there or here == there:
+        return ()
+    why = "another compiler makes other code of the same source: paths differ by several per cent"
+    return (Confounder("compiler", "compiler", here, there, why),)
 
 
 def _fact(run: RunData, arm: str, fact: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from kernleap.probe.counts_file import CountsError, RegionCounts, read_counts
 from kernleap.probe.events import EVENTS, REQUIRED, event_entries
 from kernleap.probe.symbols import SymbolTable, parse_kallsyms
 
+# "Linux version RELEASE (WHO@WHERE) (COMPILER, LINKER) #1 ..."
+_BUILT_WITH = re.compile(r"^Linux version \S+ \(\S+\) \((.+)\) #")
 _PANIC_MARKS = ("Kernel panic - not syncing", "---[ end Kernel panic")
 
 
@@ -169,11 +172,18 @@ def _panic_line(console: str) -> str:
     return lines[0].split("] ", 1)[-1].strip()[:200] if lines else "kernel panic"
 
 
+def compiler_of(proc_version: str) -> str:
+    """The compiler that /proc/version names, without the linker; "" if it names none."""
+    match = _BUILT_WITH.search(proc_version)
+    return match[1].rsplit(", GNU ld", 1)[0].rsplit(", LLD", 1)[0] if match else ""
+
+
 def _check_guest(ref: KernelRef, records: Records, facts: dict[str, Any]) -> None:
     for complaint in records.of("error"):
         raise InvalidTrial(str(complaint.get("text", "the guest reports an error")))
     facts["uname_release"] = str(records.one("release").get("text", ""))
     facts["proc_version"] = str(records.one("version").get("text", "")).strip()
+    facts["compiler"] = compiler_of(facts["proc_version"])
     knobs, problem = check_knobs(ref.modifiers, records)
     facts["knobs"] = knobs
     if problem is None:

@@ -13,6 +13,12 @@ from kernleap.model.kernel import Arch
 
 _BINARY = {Arch.AMD64: "qemu-system-x86_64", Arch.ARM64: "qemu-system-aarch64"}
 _PACKAGE = {Arch.AMD64: "qemu-system-x86", Arch.ARM64: "qemu-system-arm"}
+# (family, first series, first series beyond). Run for real: 7.2, 10.0, 11.1.
+_FAMILIES = (
+    ("v1", (7, 0), (9, 0)),
+    ("v3", (9, 1), (11, 0)),
+    ("new", (11, 1), (99, 0)),
+)
 _VERSION = re.compile(r"version (\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -36,8 +42,20 @@ class Emulator:
 
     @property
     def plugin_family(self) -> str:
-        """The family of the plugin interface: raw pointers, or scoreboards (from 9.0 on)."""
-        return "v1" if self.series < (9, 0) else "new"
+        """The family of the plugin interface that this QEMU accepts (native/plugin/abi_*.c).
+
+        Raises:
+            InfrastructureError: for releases whose interface no family was built for.
+        """
+        for family, first, beyond in _FAMILIES:
+            if first <= self.series < beyond:
+                return family
+        raise InfrastructureError(
+            f"QEMU {self.version} has a plugin interface that kernleap does not speak",
+            where=self.path,
+            cause="it speaks those of QEMU 7.0 to 8.2, 9.1 to 10.x, and 11.1 and later",
+            next_step="install one of these, first on PATH",
+        )
 
 
 @lru_cache

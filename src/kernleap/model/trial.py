@@ -81,7 +81,7 @@ class Profile:
 class TrialRecord:
     """Everything one trial produced. Written once, never rewritten.
 
-    `facts` holds what was true of the machine (JSON-serialisable): qemu_version, cpu,
+    `facts` holds what was true of the machine (JSON-serialisable): emulator, cpu,
     kernel_sha256, kernel_release, guest_sha256, cmdline, knobs read back, crng state, ...
     `artifacts` maps a name to text (console tail). A failed trial has no samples.
     """

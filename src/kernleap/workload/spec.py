@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from kernleap.model.metric import Role
+from kernleap.model.run import Region as PlannedRegion
 
 FORMS: dict[str, Role] = {
     "1p": Role.PATH,
@@ -97,10 +98,14 @@ class Region:
         return FORMS[self.form]
 
     @property
-    def plan_line(self) -> str:
-        """The line of the guest's plan that runs this region, without a newline.
-
-        `run PROGRAM FORM ITERATIONS WARMUP [P0 [P1 [P2 [P3]]]]`; see native/guest/init.c.
-        """
-        numbers = (self.spec.iterations, self.spec.warmup, *self.spec.params)
-        return f"run {self.spec.program} {self.form} {' '.join(map(str, numbers))}"
+    def planned(self) -> PlannedRegion:
+        """The region as a plan carries it: all that the guest needs, without the catalogue."""
+        spec = self.spec
+        return PlannedRegion(
+            name=self.name,
+            program=spec.program,
+            form=self.form,
+            iterations=spec.iterations,
+            warmup=spec.warmup,
+            params=spec.params,
+        )

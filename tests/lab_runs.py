@@ -1,0 +1,95 @@
+"""Running the real lab in tests: trials of real kernels, outside of any stored run."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from kernleap import kernel
+from kernleap.experiment.plan import make_arms, make_plan
+from kernleap.judge import Judgement, judge
+from kernleap.judge.policy import load as load_policy
+from kernleap.machine import LabMachine
+from kernleap.model.errors import InfrastructureError
+from kernleap.model.kernel import Arch, KernelImage
+from kernleap.model.machine import MachineSpec
+from kernleap.model.run import RunData, RunPlan
+from kernleap.model.trial import Trial, TrialRecord
+from kernleap.workload import metrics_for, select
+
+JOBS = 2
+
+
+@lru_cache
+def image_of(ref: str) -> KernelImage:
+    """The kernel, fetched once; the test is skipped where it cannot be had."""
+    try:
+        return kernel.obtain(kernel.parse_ref(ref), arch=Arch.AMD64)
+    except InfrastructureError as error:
+        pytest.skip(f"no kernel {ref} here: {error.what}")
+
+
+@lru_cache
+def lab_of(spec: MachineSpec = MachineSpec()) -> LabMachine:
+    """One lab for all tests of a process: it knows the symbols of what it has booted."""
+    return LabMachine(spec)
+
+
+def plan_of(
+    refs: Sequence[str],
+    *,
+    boots: int = 1,
+    suite: str = "quick",
+    globs: Iterable[str] = (),
+    seed: int = 1,
+) -> RunPlan:
+    """The plan that `kernleap compare REFS...` would make."""
+    lab = lab_of()
+    arms = make_arms([kernel.parse_ref(ref) for ref in refs])
+    regions = select(suite, tuple(globs))
+    return make_plan(
+        arms=arms,
+        images={arm.name: image_of(str(arm.ref)) for arm in arms},
+        kconfig_digests={},
+        boots=boots,
+        seed=seed,
+        machine=lab.spec,
+        suite=suite,
+        regions=[region.planned for region in regions],
+        metrics=metrics_for(regions),
+        guest_sha256=lab.guest.sha256,
+        emulator_version=lab.emulator.identity,
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def run_trial(plan: RunPlan, trial: Trial, lab: LabMachine | None = None) -> TrialRecord:
+    """Boot once."""
+    with tempfile.TemporaryDirectory(prefix="kernleap-test-") as workdir:
+        return (lab or lab_of()).run(
+            plan,
+            trial,
+            image_of(str(plan.arm(trial.arm).ref)),
+            Path(workdir),
+            threading.Event(),
+        )
+
+
+def run_plan(plan: RunPlan) -> RunData:
+    """Boot all of it."""
+    with ThreadPoolExecutor(JOBS) as pool:
+        records = tuple(pool.map(lambda trial: run_trial(plan, trial), plan.trials))
+    return RunData(plan, records)
+
+
+def judge_plan(plan: RunPlan) -> tuple[RunData, Judgement]:
+    """Boot all of it, and judge by the default policy."""
+    run = run_plan(plan)
+    return run, judge(run, load_policy(None))
