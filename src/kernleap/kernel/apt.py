@@ -292,18 +292,21 @@ def _is_of_debian(release: Path) -> bool:
     return origin is not None and origin[1].strip() in {"Debian", "Debian Backports"}
 
 
+def _complaints(result: subprocess.CompletedProcess[str]) -> list[str]:
+    """apt's errors and warnings, without the one about who downloads."""
+    lines = (result.stderr + result.stdout).splitlines()
+    told = [line.strip() for line in lines if line.startswith(("E:", "W:", "Err:", "  "))]
+    return [line for line in dict.fromkeys(told) if "unsandboxed" not in line]
+
+
 def _tail(result: subprocess.CompletedProcess[str]) -> str:
-    lines = [
-        line.strip()
-        for line in (result.stderr + result.stdout).splitlines()
-        if line.startswith(("E:", "W:", "Err:", "  "))
-    ]
-    return "\n".join(dict.fromkeys(lines[:6])) or f"exit status {result.returncode}"
+    return "\n".join(_complaints(result)[:6]) or f"exit status {result.returncode}"
 
 
 def _remarks(result: subprocess.CompletedProcess[str], have: set[str]) -> tuple[str, ...]:
-    missing = [suite for suite in SUITES if suite not in have]
-    remarks = [f"the mirror has no suite {suite}" for suite in missing]
-    if result.returncode:
-        remarks.append(f"apt-get update: {_tail(result).splitlines()[0]}")
+    """What the update did not bring, suite by suite, in apt's words where it has some."""
+    remarks = [f"no index of suite {suite}" for suite in SUITES if suite not in have]
+    for line in _complaints(result):
+        if any(f"/dists/{suite}/" in line or f" {suite} " in line for suite in have):
+            remarks.append(line.removeprefix("E: ").removeprefix("W: "))
     return tuple(remarks)

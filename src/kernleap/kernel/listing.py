@@ -38,7 +38,7 @@ class Listing:
 def list_kernels(
     arch: Arch, *, every: bool = False, offline: bool = False, cache: KernelCache | None = None
 ) -> Listing:
-    """The newest cloud kernel of every series, or with `every` all kernels of all flavours.
+    """What every series means (`debian:SERIES`), or with `every` all kernels of all flavours.
 
     Raises:
         InfrastructureError: there is no index and none can be made (never when offline).
@@ -52,19 +52,20 @@ def list_kernels(
         for kernel in cached_candidates(cache, arch)
         if (kernel.release, kernel.image.version) not in known
     ]
+    kernels = [*listed, *gone]
+    if not every:
+        of_series = (
+            catalogue.select(kernels, series, arch)[0]
+            for series in dict.fromkeys(catalogue.series_of(kernel) for kernel in kernels)
+        )
+        kernels = [found[0] for found in of_series if found]
     entries = []
-    seen: set[str] = set()
-    for kernel in [*listed, *gone]:
-        series = catalogue.series_of(kernel)
-        flavour = catalogue.flavour_of(kernel.release, arch) or ""
-        if not every and (series in seen or flavour != catalogue.DEFAULT_FLAVOUR):
-            continue
-        seen.add(series)
+    for kernel in kernels:
         entries.append(
             Listed(
-                series,
+                catalogue.series_of(kernel),
                 kernel.release,
-                flavour,
+                catalogue.flavour_of(kernel.release, arch) or "",
                 kernel.image.version,
                 "" if kernel in gone else kernel.image.suite,
                 is_cached(cache, kernel, arch),

@@ -158,9 +158,8 @@ class _Zstd:
     def __init__(self) -> None:
         inner = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
         self._inner = inner.decompressobj()
-        self._input = b""
-        self._at = 0
-        self._output = b""
+        self._input = memoryview(b"")
+        self._output = memoryview(b"")
 
     @property
     def eof(self) -> bool:
@@ -168,21 +167,20 @@ class _Zstd:
 
     @property
     def rest(self) -> bytes:
-        return self._inner.unused_data + self._input[self._at :]
+        return self._inner.unused_data + bytes(self._input)
 
     def step(self, data: bytes, limit: int) -> bytes:
         if data:
-            self._input, self._at = data, 0
-        while not self._output and not self._inner.eof and self._at < len(self._input):
+            self._input = memoryview(data)
+        while not self._output and not self._inner.eof and self._input:
             # Output cannot be bounded, but input can: a frame unfolds 32,768-fold at most.
-            piece = self._input[self._at : self._at + _ZSTD_STEP]
-            self._at += len(piece)
-            self._output = self._inner.decompress(piece)
-        piece, self._output = self._output[:limit], self._output[limit:]
-        return piece
+            piece, self._input = self._input[:_ZSTD_STEP], self._input[_ZSTD_STEP:]
+            self._output = memoryview(self._inner.decompress(piece))
+        out, self._output = self._output[:limit], self._output[limit:]
+        return bytes(out)
 
     def needs_input(self) -> bool:
-        return not self._output and self._at >= len(self._input)
+        return not self._output and not self._input
 
 
 class _Gzip:
