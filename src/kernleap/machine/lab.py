@@ -16,7 +16,7 @@ from kernleap.guest.plan import trial_plan
 from kernleap.machine.argv import BootFiles, kernel_cmdline, lab_argv
 from kernleap.machine.knobs import check_cmdline, check_knobs
 from kernleap.machine.process import Ending, Outcome, run_emulator
-from kernleap.machine.qemu import Emulator, find_emulator
+from kernleap.machine.qemu import Emulator, check_cpu, find_emulator
 from kernleap.machine.selfcheck import SELFCHECK, check_ticks
 from kernleap.machine.symbols import kernel_symbols
 from kernleap.model.errors import InfrastructureError
@@ -51,11 +51,13 @@ class LabMachine:
 
     Raises:
         InfrastructureError: there is no usable emulator or guest (when constructed).
+        UsageError: the emulator does not have that CPU model (when constructed).
     """
 
     def __init__(self, spec: MachineSpec) -> None:
         self.spec = spec
         self.emulator: Emulator = find_emulator(spec.arch)
+        check_cpu(self.emulator, spec.cpu)
         self.guest: GuestImage = guest_image(spec.arch)
         self._plugin = (
             build_plugin(self.emulator.plugin_family) if spec.mode == "counted" else None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
 
-from kernleap.model.errors import InfrastructureError
+from kernleap.model.errors import InfrastructureError, UsageError
 from kernleap.model.kernel import Arch
 
 _BINARY = {Arch.AMD64: "qemu-system-x86_64", Arch.ARM64: "qemu-system-aarch64"}
@@ -84,3 +85,26 @@ def find_emulator(arch: Arch = Arch.AMD64) -> Emulator:
         )
     major, minor, patch = match.groups()
     return Emulator(path, f"{major}.{minor}.{patch or 0}")
+
+
+def check_cpu(emulator: Emulator, cpu: str) -> None:
+    """Refuse a CPU model that this emulator does not have, before anything boots.
+
+    `cpu` may carry features (`EPYC-Milan,-avx`); they are the emulator's to judge.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    said = subprocess.run(
+        [emulator.path, "-cpu", "help"], capture_output=True, text=True, check=False
+    )
+    models = said.stdout.split("Recognized CPUID flags", 1)[0].split()
+    name = cpu.split(",", 1)[0]
+    if said.returncode == 0 and name not in models:
+        close = difflib.get_close_matches(name, dict.fromkeys(models), n=3)
+        raise UsageError(
+            f"{emulator.identity} has no CPU model {name!r}",
+            where="--cpu",
+            cause=f"close to it: {', '.join(close)}" if close else None,
+            next_step=f"{emulator.path} -cpu help",
+        )
