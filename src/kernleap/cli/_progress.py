@@ -156,6 +156,8 @@ class Bars:
         parts = [f"{moment.done} of {moment.total}"]
         if moment.failed:
             parts.append(f"{moment.failed} failed")
+        if moment.running:
+            parts.append(f"{len(moment.running)} running")
         if moment.left_s:
             parts.append(f"about {clock_text(moment.left_s)} left")
         self._update("booting and counting", moment.done, moment.total, " · ".join(parts))

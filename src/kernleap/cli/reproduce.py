@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kernleap.store import RunStore
 
 _SHOWN = 12
+_STDOUT = Path("-")
 
 
 @click.command(name="reproduce")
@@ -54,12 +55,12 @@ def command(run: str, jobs: int | None, json_path: Path | None, offline: bool, q
             "There is nothing to reproduce", where=run, cause="no trial of it ended well"
         )
     with showing(quiet) as show:
-        store = _run_again(plan, jobs, offline, show)
+        store = _run_again(plan, before, jobs, offline, show)
     found = compare_counts(before, counts_of_run(store.load()))
     inputs = differing_inputs(plan, store.plan)
     if json_path is not None:
         _write(json_path, plan, store, inputs, found)
-    _print(plan, store, inputs, found)
+    _print(plan, store, inputs, found, err=json_path == _STDOUT)
     if inputs or found.metrics:
         return Exit.DIFFERS
     if found.missing:
@@ -92,7 +93,9 @@ def differing_inputs(before: RunPlan, after: RunPlan) -> tuple[tuple[str, str, s
     return tuple((name, then, now) for name, then, now in pairs if then != now)
 
 
-def _run_again(plan: RunPlan, jobs: int | None, offline: bool, show: Show) -> RunStore:
+def _run_again(
+    plan: RunPlan, before: Counts, jobs: int | None, offline: bool, show: Show
+) -> RunStore:
     from kernleap.cli._inputs import gather_again, kconfig_digests
     from kernleap.cli._running import default_jobs, run_trials
     from kernleap.experiment.plan import repeat_plan
@@ -105,6 +108,7 @@ def _run_again(plan: RunPlan, jobs: int | None, offline: bool, show: Show) -> Ru
     digests = kconfig_digests(kconfigs)
     again = repeat_plan(
         plan,
+        trials=before.keys(),
         guest_sha256=inputs.guest_sha256,
         emulator_version=inputs.emulator_version,
         kconfig_digests=digests,
@@ -125,27 +129,31 @@ def _run_again(plan: RunPlan, jobs: int | None, offline: bool, show: Show) -> Ru
 
 
 def _print(
-    plan: RunPlan, store: RunStore, inputs: tuple[tuple[str, str, str], ...], found: Differences
+    plan: RunPlan,
+    store: RunStore,
+    inputs: tuple[tuple[str, str, str], ...],
+    found: Differences,
+    err: bool,
 ) -> None:
     for name, then, now in inputs:
-        click.echo(f"differs: {name}: {then} then, {now} now", err=True)
+        click.echo(f"differs: {name}: {then} then, {now} now", err=err)
     by_metric: dict[str, int] = {}
     for one in found.metrics:
         by_metric[one.metric] = by_metric.get(one.metric, 0) + 1
     for metric, trials in list(by_metric.items())[:_SHOWN]:
-        click.echo(f"differs: {metric}: in {trials} of {found.trials} trials", err=True)
+        click.echo(f"differs: {metric}: in {trials} of {found.trials} trials", err=err)
     if len(by_metric) > _SHOWN:
-        click.echo(f"differs: {len(by_metric) - _SHOWN} more metrics (--json has all)", err=True)
+        click.echo(f"differs: {len(by_metric) - _SHOWN} more metrics (--json has all)", err=err)
     for trial in found.missing:
-        click.echo(f"missing: trial {trial} did not end well this time", err=True)
+        click.echo(f"missing: trial {trial} did not end well this time", err=err)
     if not (inputs or found.metrics or found.missing):
         click.echo(
             f"identical: every count of {plan.id}: {found.samples:,} samples of "
             f"{found.compared} metrics in {found.trials} trials ({store.plan.id})",
-            err=True,
+            err=err,
         )
     elif inputs and not (found.metrics or found.missing):
-        click.echo("every count is identical nevertheless", err=True)
+        click.echo("every count is identical nevertheless", err=err)
 
 
 def _write(
@@ -167,7 +175,7 @@ def _write(
         "metrics": [{"trial": d.trial, "metric": d.metric, "what": d.what} for d in found.metrics],
     }
     text = json.dumps(document, indent=1) + "\n"
-    if path == Path("-"):
+    if path == _STDOUT:
         click.echo(text, nl=False)
         return
     try:

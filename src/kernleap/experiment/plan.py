@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -126,6 +126,7 @@ def make_plan(
 def repeat_plan(
     plan: RunPlan,
     *,
+    trials: Collection[str],
     guest_sha256: str,
     emulator_version: str,
     kconfig_digests: Mapping[str, str],
@@ -133,13 +134,14 @@ def repeat_plan(
     command: Sequence[str],
     kernleap_version: str,
 ) -> RunPlan:
-    """The plan of a run that repeats `plan`: the same trials on what is here now."""
+    """The plan of a run that repeats those `trials` (ids) of `plan` on what is here now."""
     moment = created.astimezone(UTC)
     digest = _digest(moment.isoformat(), plan.id, list(command))
     return dataclasses.replace(
         plan,
         id=f"{moment:%Y%m%d-%H%M%S}-{digest.hex()[:6]}",
         created=moment.isoformat(timespec="seconds"),
+        trials=tuple(trial for trial in plan.trials if trial.id in trials),
         inputs=tuple(
             dataclasses.replace(one, kconfig_sha256=kconfig_digests.get(one.arm, ""))
             for one in plan.inputs
