@@ -66,6 +66,16 @@ def test_newest_of_a_series_with_its_provenance(archive):
     assert len(image.provenance.package_sha256) == 64
 
 
+def test_progress_is_told_and_ends_at_the_total(archive):
+    told = []
+    kernel.obtain(
+        parse_ref("debian:7.2"), arch=Arch.AMD64, progress=lambda *state: told.append(state)
+    )
+    size = len(archive.files[path_of(archive, NEWEST)])
+    assert told[0] == ("index of Debian's kernels", 0, 0)
+    assert told[-1] == (f"linux-image-{NEWEST}", size, size)
+
+
 def test_a_second_time_nothing_is_asked_of_anyone(archive, monkeypatch):
     first = obtain("debian:7.2")
     count = len(archive.requests)

@@ -164,7 +164,9 @@ def host_of(root) -> HostSource:
 
 def take_host(source: HostSource):
     cache = KernelCache()
-    return source.fetch(source.resolve(KernelRef("host", ""), Arch.AMD64, cache, True), cache, None)
+    ref = KernelRef("host", "")
+    resolved = source.resolve(ref, Arch.AMD64, cache, offline=True, progress=None)
+    return source.fetch(resolved, cache, None)
 
 
 @pytest.mark.parametrize("place", ["boot/vmlinuz-{}", "usr/lib/modules/{}/vmlinuz"])
@@ -200,7 +202,9 @@ def test_a_host_kernel_for_root_only(tmp_path):
 
 def test_a_host_of_another_architecture(tmp_path):
     with pytest.raises(UsageError, match="the host runs x86_64, not arm64"):
-        host_of(tmp_path).resolve(KernelRef("host", ""), Arch.ARM64, KernelCache(), True)
+        host_of(tmp_path).resolve(
+            KernelRef("host", ""), Arch.ARM64, KernelCache(), offline=True, progress=None
+        )
 
 
 def test_by_digest_from_the_cache_without_the_file(tmp_path):

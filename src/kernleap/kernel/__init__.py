@@ -35,7 +35,12 @@ def is_offline(offline: bool = False) -> bool:
 
 
 def resolve(
-    ref: KernelRef, *, arch: Arch, cache: KernelCache | None = None, offline: bool = False
+    ref: KernelRef,
+    *,
+    arch: Arch,
+    cache: KernelCache | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
 ) -> Resolved:
     """Say which kernel `ref` means and where its bytes are; downloads no kernel.
 
@@ -44,7 +49,9 @@ def resolve(
         InfrastructureError: the catalogue cannot be had.
     """
     source = registry.get(ref.source)
-    return source.resolve(ref, arch, cache or KernelCache(), is_offline(offline))
+    return source.resolve(
+        ref, arch, cache or KernelCache(), offline=is_offline(offline), progress=progress
+    )
 
 
 def fetch(
@@ -65,7 +72,7 @@ def obtain(
 ) -> KernelImage:
     """Resolve and fetch. Errors as of `resolve` and `fetch`."""
     cache = KernelCache()
-    resolved = resolve(ref, arch=arch, cache=cache, offline=offline)
+    resolved = resolve(ref, arch=arch, cache=cache, offline=offline, progress=progress)
     return fetch(resolved, cache=cache, progress=progress)
 
 
@@ -90,7 +97,7 @@ def obtain_by_digest(
     provenance = Provenance(**inputs.provenance)
     ref = registry.get(provenance.source).ref_for(provenance, inputs.release)
     try:
-        resolved = resolve(ref, arch=arch, cache=cache, offline=offline)
+        resolved = resolve(ref, arch=arch, cache=cache, offline=offline, progress=progress)
         image = fetch(resolved, cache=cache, progress=progress)
     except UsageError as error:
         raise InfrastructureError(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -64,7 +63,7 @@ class PrivateApt:
         self._helper = _helper_path()
         self._conf = root / "apt.conf"
 
-    def update(self, progress: Callable[[str], None] | None = None) -> tuple[str, ...]:
+    def update(self) -> tuple[str, ...]:
         """Refresh the lists of every suite the mirror has; returns remarks on what it lacks.
 
         Raises:
@@ -77,8 +76,6 @@ class PrivateApt:
         complaints: list[str] = []
         for mirror in mirrors:
             self._write_configuration(mirror)
-            if progress:
-                progress("refreshing the index of Debian's kernels")
             result = self._run(["apt-get", "update", "-q"], _UPDATE_LIMIT_S)
             have = {index.suite for index in self.indexes()}
             if have:
@@ -251,7 +248,10 @@ def _run(
     environment: Mapping[str, str],
     watch: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; its whole process group dies with us or with the limit."""
+    """Run a command to its end, which comes at the latest with the limit or with ours.
+
+    It stays in our process group, so that Ctrl-C ends it even while a thread waits for it.
+    """
     with subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -260,7 +260,6 @@ def _run(
         text=True,
         errors="replace",
         env={**environment, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
-        start_new_session=True,
     ) as process:
         deadline = time.monotonic() + limit_s
         try:
@@ -274,7 +273,7 @@ def _run(
                     if watch:
                         watch()
         except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()  # its transfer methods end with it: they read from a pipe of its
             if isinstance(error, subprocess.TimeoutExpired):
                 raise InfrastructureError(
                     f"apt did not finish within {limit_s:.0f} s",

@@ -77,7 +77,15 @@ class Source(Protocol):
         """Why `name` cannot be right, or None. Looks at the text alone."""
         ...
 
-    def resolve(self, ref: KernelRef, arch: Arch, cache: KernelCache, offline: bool) -> Resolved:
+    def resolve(
+        self,
+        ref: KernelRef,
+        arch: Arch,
+        cache: KernelCache,
+        *,
+        offline: bool,
+        progress: Progress | None,
+    ) -> Resolved:
         """Say what `ref` means. UsageError if nothing, InfrastructureError if unknowable."""
         ...
 

@@ -24,7 +24,15 @@ class PackageSource:
         """No part may be empty."""
         return None if all(part.strip() for part in name.split(",")) else "an empty path"
 
-    def resolve(self, ref: KernelRef, arch: Arch, cache: KernelCache, offline: bool) -> Resolved:
+    def resolve(
+        self,
+        ref: KernelRef,
+        arch: Arch,
+        cache: KernelCache,
+        *,
+        offline: bool,
+        progress: Progress | None,
+    ) -> Resolved:
         """The packages' paths, made absolute, with the digests they have now."""
         paths = [existing_file(part, str(ref)) for part in ref.name.split(",")]
         try:

@@ -37,13 +37,21 @@ class DebianSource:
             return None
         return f"`{name}` is not {self.name_hint}"
 
-    def resolve(self, ref: KernelRef, arch: Arch, cache: KernelCache, offline: bool) -> Resolved:
+    def resolve(
+        self,
+        ref: KernelRef,
+        arch: Arch,
+        cache: KernelCache,
+        *,
+        offline: bool,
+        progress: Progress | None,
+    ) -> Resolved:
         """Look `ref` up in the index, refreshed if it is old or does not know it."""
-        index, notes = current_index(arch, cache, offline=offline)
+        index, notes = current_index(arch, cache, offline=offline, progress=progress)
         found, exact = catalogue.select(index.kernels if index else (), ref.name, arch)
         age = time.time() - index.made if index else 0.0
         if not found and not offline and age > _RECHECK_AGE_S:
-            index, notes = current_index(arch, cache, offline=False, max_age_s=0)
+            index, notes = current_index(arch, cache, max_age_s=0, progress=progress)
             found, exact = catalogue.select(index.kernels if index else (), ref.name, arch)
         if not found:
             # The archive forgets kernels; the cache need not.
@@ -105,6 +113,7 @@ def current_index(
     *,
     offline: bool = False,
     max_age_s: float = INDEX_MAX_AGE_S,
+    progress: Progress | None = None,
 ) -> tuple[Index | None, tuple[str, ...]]:
     """The index of Debian's kernels, refreshed when it is older than `max_age_s`.
 
@@ -124,6 +133,8 @@ def current_index(
         fresh_since = asked if max_age_s == 0 else time.time() - max_age_s
         if index and index.made >= fresh_since:  # another process was faster
             return index, ()
+        if progress:
+            progress("index of Debian's kernels", 0, 0)
         try:
             return _refresh(arch, cache, path), ()
         except InfrastructureError as error:

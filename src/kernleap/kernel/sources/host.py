@@ -52,7 +52,15 @@ class HostSource:
         """There is no name to check."""
         return None
 
-    def resolve(self, ref: KernelRef, arch: Arch, cache: KernelCache, offline: bool) -> Resolved:
+    def resolve(
+        self,
+        ref: KernelRef,
+        arch: Arch,
+        cache: KernelCache,
+        *,
+        offline: bool,
+        progress: Progress | None,
+    ) -> Resolved:
         """Find the image of the running release.
 
         Raises:

@@ -30,7 +30,15 @@ class TreeSource:
         """Any path may be right."""
         return None if name.strip() else "the path is blank"
 
-    def resolve(self, ref: KernelRef, arch: Arch, cache: KernelCache, offline: bool) -> Resolved:
+    def resolve(
+        self,
+        ref: KernelRef,
+        arch: Arch,
+        cache: KernelCache,
+        *,
+        offline: bool,
+        progress: Progress | None,
+    ) -> Resolved:
         """Find the tree's image, configuration and release."""
         tree = Path(ref.name).expanduser().absolute()
         images = [tree / name for name in _IMAGES[arch] if (tree / name).is_file()]

@@ -25,7 +25,15 @@ class VmlinuzSource:
         """Any path may be right."""
         return None if name.strip() else "the path is blank"
 
-    def resolve(self, ref: KernelRef, arch: Arch, cache: KernelCache, offline: bool) -> Resolved:
+    def resolve(
+        self,
+        ref: KernelRef,
+        arch: Arch,
+        cache: KernelCache,
+        *,
+        offline: bool,
+        progress: Progress | None,
+    ) -> Resolved:
         """The path, made absolute."""
         path = existing_file(ref.name, str(ref))
         config = path.with_name(path.name.replace("vmlinuz-", "config-", 1))
