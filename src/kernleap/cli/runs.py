@@ -164,7 +164,6 @@ def _show(store: RunStore, trials: list[dict[str, Any]], metrics: list[Any]) -> 
     from rich.text import Text
 
     plan = store.plan
-    inputs = {one.arm: one for one in plan.inputs}
     console = _console()
     lines = [
         f"run {plan.id}, made {plan.created} with kernleap {plan.kernleap_version}",
@@ -173,9 +172,10 @@ def _show(store: RunStore, trials: list[dict[str, Any]], metrics: list[Any]) -> 
         f"  {plan.emulator_version}, CPU {plan.machine.cpu}, guest {plan.guest_sha256[:12]}, "
         f"seed {plan.seed}",
     ]
-    for arm in plan.arms:
-        one = inputs[arm.name]
-        lines.append(f"  {arm.role} {arm.name}: {one.release}, sha256 {one.kernel_sha256[:12]}")
+    roles = {arm.name: arm.role for arm in plan.arms}
+    for one in plan.inputs:
+        kernel = f"{one.release}, sha256 {one.kernel_sha256[:12]}"
+        lines.append(f"  {roles.get(one.arm, 'arm')} {one.arm}: {kernel}")
     for line in lines:
         console.print(Text(line))
     table = Table(box=None, pad_edge=False, header_style="bold")
