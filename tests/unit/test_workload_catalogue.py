@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kernleap.model.errors import UsageError
-from kernleap.model.metric import Role
 from kernleap.guest.channel import PLAN_BYTES
 from kernleap.guest.plan import trial_plan
+from kernleap.model.errors import UsageError
+from kernleap.model.metric import Role
 from kernleap.workload import FORMS, Region, catalogue, load, region, select, suite, suites
 
 GUEST = Path(__file__).parents[2] / "native" / "guest"
@@ -138,7 +138,7 @@ def test_the_paths_that_serving_lives_on_are_there() -> None:
         "shm-futex",
         "sendmsg-iov",
         "mmap-4k",
-        "mmap-64k",
+        "mmap-248k",
         "mmap-2m",
         "fork-exit-wait",
         "thread-create-join",

@@ -69,8 +69,8 @@ def metrics_for(regions: Iterable[Region]) -> tuple[Metric, ...]:
 
     - `kernel_instructions` of a path: the **mode**. Ticks and RCU work that hit an operation make
       it an outlier; the commonest count is the path itself, and has an exact profile.
-    - `kernel_instructions` of a workload whose entry says so: the **mean**, because the kernel
-      does part of the work in batches (pages, slabs, random bytes) and no operation is typical.
+    - `kernel_instructions` of a workload whose entry says so: the **median** or the **mean**,
+      because no single operation is typical of it.
     - other instruction counts: the (lower) **median**, as operations of several kinds may
       alternate; REP iterations like the kernel instructions beside them.
     - events where the schedule is fixed (`1p`, `2p-fifo`): the **median**, which a stray tick

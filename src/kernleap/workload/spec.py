@@ -46,8 +46,7 @@ class WorkloadSpec:
     """Suites it belongs to besides `micro`, which has them all."""
     aggregation: str | None = None
     """How the kernel instructions of a boot become one value, where the form's own way (see
-    kernleap.workload.metrics) does not fit: `mean` for an operation whose work the kernel does
-    in batches, so that no single operation stands for all."""
+    kernleap.workload.metrics) does not fit, because no single operation stands for all."""
 
     def __post_init__(self) -> None:
         """Reject what the guest could not run; ValueError says which key and why."""
