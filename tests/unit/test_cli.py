@@ -88,7 +88,7 @@ def test_a_reader_that_goes_away_is_no_error():
         check=True,
     )
     assert done.stderr == ""
-    assert int(done.stdout) == 128 + 13
+    assert done.stdout == "1\n"
 
 
 @pytest.fixture

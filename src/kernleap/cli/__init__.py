@@ -21,8 +21,6 @@ import click
 from kernleap import __version__
 from kernleap.model.errors import Exit, KernleapError
 
-_BROKEN_PIPE = 128 + signal.SIGPIPE
-
 
 class Verbs(click.Group):
     """A group whose commands are the modules of this package."""
@@ -77,7 +75,7 @@ def run(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader has gone (`| head`); Python would complain again when flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
+        return Exit.INTERNAL  # as click ends when it is the one to notice
     except Exception as error:
         return _defect(error)
     return result if isinstance(result, int) else Exit.OK

@@ -108,7 +108,7 @@ class Lines:
         """One line for each trial that ended."""
         if moment.ended is not None:
             assert moment.left_s is not None
-            left = f" - about {clock_text(moment.left_s)} left" if moment.left_s > 0 else ""
+            left = f" - about {clock_text(moment.left_s)} left" if moment.left_s >= 1 else ""
             self.say(ended_text(moment) + left)
 
 
@@ -158,7 +158,7 @@ class Bars:
             parts.append(f"{moment.failed} failed")
         if moment.running:
             parts.append(f"{len(moment.running)} running")
-        if moment.left_s:
+        if moment.left_s and moment.left_s >= 1:
             parts.append(f"about {clock_text(moment.left_s)} left")
         self._update("booting and counting", moment.done, moment.total, " · ".join(parts))
 
