@@ -37,9 +37,9 @@ def image_of(ref: str) -> KernelImage:
 
 
 @lru_cache
-def lab_of(spec: MachineSpec = MachineSpec()) -> LabMachine:
+def lab_of() -> LabMachine:
     """One lab for all tests of a process: it knows the symbols of what it has booted."""
-    return LabMachine(spec)
+    return LabMachine(MachineSpec())
 
 
 def plan_of(

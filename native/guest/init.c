@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/random.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -177,6 +178,9 @@ int main(int argc, char **argv)
 	 * they would move the stack. Start over with neither. */
 	if (argv[0] && strcmp(argv[0], "kernleap")) {
 		char *const none[] = {NULL}, *const self[] = {"kernleap", NULL};
+		/* One address-space layout for every boot: where a mapping falls decides how many page
+		 * tables it needs. */
+		personality(ADDR_NO_RANDOMIZE);
 		execve("/init", self, none);
 	}
 	mount_all();

@@ -267,6 +267,17 @@ static void mark(void)
     memcpy(core.base, core.totals, sizeof(core.base));
 }
 
+/* What was counted since the last marker belongs to no operation. */
+static void resume(void)
+{
+    if (!core.in_region) {
+        complain(ERROR_MARK_OUTSIDE);
+        return;
+    }
+    kl_slots_sync(&slots);
+    memcpy(core.base, core.totals, sizeof(core.base));
+}
+
 static void end(void)
 {
     if (!core.in_region) {
@@ -294,6 +305,9 @@ bool kl_marker(enum kl_op op)
         break;
     case KL_OP_MARK:
         mark();
+        break;
+    case KL_OP_RESUME:
+        resume();
         break;
     case KL_OP_END:
         end();

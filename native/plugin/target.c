@@ -22,7 +22,7 @@ static enum kl_op x86_marker(const uint8_t *b, size_t size)
         return KL_OP_NONE;
     }
     imm = (uint32_t)b[3] | (uint32_t)b[4] << 8 | (uint32_t)b[5] << 16 | (uint32_t)b[6] << 24;
-    if (imm <= KL_MARKER_MAGIC || imm > (KL_MARKER_MAGIC | KL_OP_SEND)) {
+    if (imm <= KL_MARKER_MAGIC || imm > (KL_MARKER_MAGIC | KL_OP_RESUME)) {
         return KL_OP_NONE;
     }
     return (enum kl_op)(imm & 0xffff);

@@ -17,6 +17,7 @@ enum kl_op {
     KL_OP_MARK = 3,
     KL_OP_END = 4,
     KL_OP_SEND = 5,
+    KL_OP_RESUME = 6,
 };
 
 /* High half of a marker's immediate ("KL"); the low half is the operation. */

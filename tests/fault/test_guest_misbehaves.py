@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from kernleap.guest.build import guest_artefact
+from kernleap.guest.build import compile_artefact, guest_artefact
 from kernleap.guest.initramfs import GuestImage, manifest, pack
 from kernleap.machine import Interrupted, LabMachine
+from kernleap.model.kernel import Arch
 from kernleap.model.machine import MachineSpec
 from kernleap.model.trial import TrialRecord, TrialStatus
-from kernleap.guest.build import compile_artefact
-from kernleap.model.kernel import Arch
 from lab_runs import image_of, lab_of, plan_of, run_trial
 
 pytestmark = [pytest.mark.boot, pytest.mark.network]
@@ -113,9 +112,7 @@ def test_a_stop_ends_the_emulator_at_once(tmp_path):
     assert time.monotonic() - began < 4
     marker = str(tmp_path).encode()
     alive = [
-        p
-        for p in Path("/proc").glob("[0-9]*/cmdline")
-        if p.parent.exists() and marker in _read(p)
+        p for p in Path("/proc").glob("[0-9]*/cmdline") if p.parent.exists() and marker in _read(p)
     ]
     assert alive == []
 

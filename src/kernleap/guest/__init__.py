@@ -1,0 +1,1 @@
+"""The measuring guest: its parts built, its plan written, its answers read."""

@@ -40,9 +40,7 @@ class GuestImage:
 def pack(entries: Iterable[Entry]) -> bytes:
     """The archive of these entries, in their order, with its trailer."""
     out = bytearray()
-    inode = 0
-    for entry in (*entries, Entry("TRAILER!!!", 0)):
-        inode += 1
+    for inode, entry in enumerate((*entries, Entry("TRAILER!!!", 0)), start=1):
         name = entry.path.encode() + b"\0"
         fields = (
             inode,

@@ -39,9 +39,7 @@ def trial_plan(
     lines = [f"seed {seed}"]
     lines += [_knob(m) for m in modifiers if m.kind is not ModifierKind.CMDLINE]
     lines.append(f"settle {settle_s}")
-    lines += [
-        f"event {event} {address:x}" for event in sorted(events) for address in events[event]
-    ]
+    lines += [f"event {event} {address:x}" for event in sorted(events) for address in events[event]]
     for region in regions:
         numbers = " ".join(str(n) for n in (region.iterations, region.warmup, *region.params))
         lines.append(f"run {region.program} {region.form} {numbers}")

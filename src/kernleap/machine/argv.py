@@ -11,14 +11,12 @@ from kernleap.model.kernel import Modifier, ModifierKind
 from kernleap.model.machine import MachineSpec
 
 # nokaslr: addresses must mean the same function in each boot.
-# norandmaps: page-table work must not depend on where a mapping happened to fall.
 # cryptomgr.notests: seconds of self-tests that no workload meets.
 # panic=-1: a panic ends the emulator (-no-reboot) instead of waiting for a person.
 # loglevel=4: remarks about unknown parameters must not move the clock between arms.
 _BASE_CMDLINE = (
     "console=ttyS0",
     "nokaslr",
-    "norandmaps",
     "cryptomgr.notests",
     "panic=-1",
     "loglevel=4",

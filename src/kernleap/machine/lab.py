@@ -59,9 +59,7 @@ class LabMachine:
         self.emulator: Emulator = find_emulator(spec.arch)
         check_cpu(self.emulator, spec.cpu)
         self.guest: GuestImage = guest_image(spec.arch)
-        self._plugin = (
-            build_plugin(self.emulator.plugin_family) if spec.mode == "counted" else None
-        )
+        self._plugin = build_plugin(self.emulator.plugin_family) if spec.mode == "counted" else None
         self._kernels: dict[str, _Kernel] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
@@ -154,14 +152,12 @@ class LabMachine:
 def classify(outcome: Outcome, records: Records, limit_s: float) -> tuple[TrialStatus, str]:
     """What an ending means. Only an unmistakable end of the guest's own is *ok*."""
     panicked = next((m for m in _PANIC_MARKS if m in outcome.console), None)
-    if outcome.ending is Ending.TIMED_OUT:
-        if panicked:
-            return TrialStatus.PANICKED, _panic_line(outcome.console)
-        return TrialStatus.HUNG, f"not done after {limit_s:g} s"
     if outcome.ending is Ending.FLOODED:
         return TrialStatus.INVALID, "the guest floods its console"
     if panicked:
         return TrialStatus.PANICKED, _panic_line(outcome.console)
+    if outcome.ending is Ending.TIMED_OUT:
+        return TrialStatus.HUNG, f"not done after {limit_s:g} s"
     if outcome.exit_status != 0:
         return TrialStatus.LOST, f"the emulator ended with status {outcome.exit_status}"
     if not records.of("done"):

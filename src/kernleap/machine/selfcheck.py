@@ -16,9 +16,7 @@ from kernleap.model.run import Region
 from kernleap.probe.counts_file import CountsError, RegionCounts
 from kernleap.probe.events import EVENTS
 
-SELFCHECK = Region(
-    name="selfcheck/1p", program="selfcheck", form="1p", iterations=64, warmup=16
-)
+SELFCHECK = Region(name="selfcheck/1p", program="selfcheck", form="1p", iterations=64, warmup=16)
 
 
 def check_ticks(records: Records, counts: RegionCounts) -> None:

@@ -1,0 +1,1 @@
+"""The frozen vocabulary that every other part speaks: data that flows, no behaviour."""
