@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from kernel_packages import ar, bzimage, compress, deb, rpm, special, tar
 from kernleap import kernel
+from kernleap.archive import limits
 from kernleap.kernel import KernelCache, parse_ref
-from kernleap.kernel.package import limits, members, read_packages
+from kernleap.kernel.package import members, read_packages
 from kernleap.model.errors import KernleapError, TamperedError, UsageError
 from kernleap.model.kernel import Arch
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kernleap.kernel.apt_sources import Mirror, machine_mirrors, mirror_from_environment
+from kernleap.archive.apt_sources import Mirror, machine_mirrors, mirror_from_environment
 from kernleap.model.errors import InfrastructureError
 
 KEY = ("Signed-By", "/usr/share/keyrings/debian-archive-keyring.gpg")

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 from kernleap.kernel import bootimage
 from kernleap.kernel.cache import KernelCache, Record
 from kernleap.kernel.source import Candidate
 from kernleap.model.errors import TamperedError
 from kernleap.model.kernel import Arch, KernelImage, KernelRef, Provenance
-
-_CHUNK = 1 << 20
 
 
 def store_kernel(
@@ -72,12 +67,3 @@ def image_from(
         kconfig=cache.get(record.kconfig_sha256) if record.kconfig_sha256 else None,
         notes=record.notes + notes,
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
+from typing import NoReturn
 
-from kernleap.kernel.package.limits import MAX_CONFIG_BYTES, MAX_IMAGE_BYTES, MAX_MEMBERS
+from kernleap.archive.limits import MAX_CONFIG_BYTES, MAX_IMAGE_BYTES, MAX_MEMBERS
+from kernleap.archive.member import Kind, Member, Unsafe, inside, link_target
 from kernleap.model.errors import TamperedError, UsageError
 
 _RELEASE = r"(?P<release>\d[^/]*)"
@@ -22,27 +23,6 @@ _CONFIG = re.compile(
     )
 )
 _KERNEL_ASIDE = re.compile(r"\.(?:hmac|old|sig|sha512hmac)$")
-
-
-class Kind(Enum):
-    """What a member is."""
-
-    FILE = "file"
-    DIRECTORY = "directory"
-    LINK = "link"
-    HARD_LINK = "hard link"
-    DEVICE = "device node"
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One member of an archive, before its bytes are read."""
-
-    name: str
-    kind: Kind
-    size: int
-    target: str = ""
-    """Where a link points."""
 
 
 @dataclass(slots=True)
@@ -99,32 +79,20 @@ class Scan:
             self._found.configs[path] = data
 
     def _link(self, path: str, member: Member, image: bool) -> None:
-        if member.kind is Kind.LINK and not member.target.startswith("/"):
-            parts = [*path.split("/")[:-1], *member.target.split("/")]
-        else:
-            parts = member.target.split("/")  # from the package's root
-        resolved: list[str] = []
-        for part in parts:
-            if part == "..":
-                if not resolved:
-                    self._refuse("a link leads out of it", f"{member.name} -> {member.target}")
-                resolved.pop()
-            elif part not in {"", "."}:
-                resolved.append(part)
+        try:
+            target = link_target(path, member)
+        except Unsafe as error:
+            self._refuse(str(error), f"{member.name} -> {member.target}")
         if image:
-            self._found.links[path] = "/".join(resolved)
+            self._found.links[path] = target
 
     def _normal(self, name: str) -> str:
-        if name.startswith("/"):
-            self._refuse("it holds an absolute path", name)
-        parts = [part for part in name.split("/") if part not in {"", "."}]
-        if ".." in parts:
-            self._refuse("it holds a path that leads out of it", name)
-        if "\0" in name:
-            self._refuse("it holds a path with a NUL", name)
-        return "/".join(parts)
+        try:
+            return inside(name)
+        except Unsafe as error:
+            self._refuse(str(error), name)
 
-    def _refuse(self, why: str, member: str) -> None:
+    def _refuse(self, why: str, member: str) -> NoReturn:
         raise TamperedError(
             f"the package is refused: {why}",
             where=f"{self._package}: {member!r:.200}" if member else self._package,

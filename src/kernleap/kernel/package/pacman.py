@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import IO
 
-from kernleap.kernel.package.limits import Damaged, PlainReader
-from kernleap.kernel.package.members import Scan
-from kernleap.kernel.package.tar import scan_tar
+from kernleap.archive.limits import Damaged, PlainReader
+from kernleap.archive.member import Visitor
+from kernleap.archive.tar import scan_tar
 
 _MAGICS = {b"\x28\xb5\x2f\xfd": "zst", b"\xfd7zX": "xz", b"\x1f\x8b": "gz"}
 
 
-def scan(stream: IO[bytes], where: str, members: Scan) -> None:
+def scan(stream: IO[bytes], where: str, members: Visitor) -> None:
     """Show every file of the package to `members`. Raises Damaged, TamperedError."""
     head = stream.read(4)
     stream.seek(0)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from kernleap.kernel.package import deb, pacman, rpm
-from kernleap.kernel.package.limits import Damaged
+from kernleap.archive import deb
+from kernleap.archive.limits import Damaged
+from kernleap.archive.member import Visitor
+from kernleap.kernel.package import pacman, rpm
 from kernleap.kernel.package.members import Found, Scan, only_image, release_of_config
 from kernleap.model.errors import TamperedError, UsageError
 
-_READERS: dict[str, Callable[[IO[bytes], str, Scan], None]] = {
+_READERS: dict[str, Callable[[IO[bytes], str, Visitor], None]] = {
     "deb": deb.scan,
     "rpm": rpm.scan,
     "pacman": pacman.scan,

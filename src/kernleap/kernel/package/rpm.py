@@ -12,8 +12,8 @@ import hashlib
 import struct
 from typing import IO
 
-from kernleap.kernel.package.limits import MAX_IMAGE_BYTES, Damaged, PlainReader
-from kernleap.kernel.package.members import Kind, Member, Scan
+from kernleap.archive.limits import MAX_IMAGE_BYTES, Damaged, PlainReader
+from kernleap.archive.member import Kind, Member, Visitor
 
 _LEAD_BYTES = 96
 _LEAD_MAGIC = b"\xed\xab\xee\xdb"
@@ -32,7 +32,7 @@ _MAX_NAME_BYTES = 4096
 _CHUNK = 256 << 10
 
 
-def scan(stream: IO[bytes], where: str, members: Scan) -> None:
+def scan(stream: IO[bytes], where: str, members: Visitor) -> None:
     """Show every file of the package to `members`. Raises Damaged, TamperedError."""
     lead = stream.read(_LEAD_BYTES)
     if len(lead) != _LEAD_BYTES or lead[:4] != _LEAD_MAGIC:
@@ -90,7 +90,7 @@ def _check_payload(stream: IO[bytes], tags: _Tags) -> None:
     stream.seek(start)
 
 
-def _scan_cpio(stream: PlainReader, members: Scan) -> None:
+def _scan_cpio(stream: PlainReader, members: Visitor) -> None:
     while True:
         header = _exactly(stream, _CPIO_HEADER_BYTES)
         if header[:6] not in _CPIO_MAGICS:

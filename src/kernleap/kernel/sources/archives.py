@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kernleap.archive.download import sha256_of
 from kernleap.kernel.cache import KernelCache
-from kernleap.kernel.fetch import image_from, sha256_of, store_kernel
+from kernleap.kernel.fetch import image_from, store_kernel
 from kernleap.kernel.package import read_packages
 from kernleap.kernel.source import Artifact, Candidate, Progress, Resolved, register
 from kernleap.kernel.sources.vmlinuz import existing_file

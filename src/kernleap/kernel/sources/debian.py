@@ -7,15 +7,16 @@ import shutil
 import time
 from pathlib import Path
 
+from kernleap.archive.apt import NotServedError, PrivateApt
+from kernleap.archive.apt_sources import SUITES
+from kernleap.archive.download import fetch_verified
 from kernleap.kernel import catalogue
-from kernleap.kernel.apt import NotServedError, PrivateApt
-from kernleap.kernel.apt_sources import SUITES
 from kernleap.kernel.cache import KernelCache, Record, write_atomically
 from kernleap.kernel.catalogue import Index
-from kernleap.kernel.fetch import image_from, sha256_of, store_kernel
+from kernleap.kernel.fetch import image_from, store_kernel
 from kernleap.kernel.package import read_packages
 from kernleap.kernel.source import Artifact, Candidate, Progress, Resolved, register
-from kernleap.model.errors import InfrastructureError, KernleapError, TamperedError, UsageError
+from kernleap.model.errors import InfrastructureError, KernleapError, UsageError
 from kernleap.model.kernel import Arch, KernelImage, KernelRef, Provenance
 
 INDEX_MAX_AGE_S = 24 * 3600
@@ -214,19 +215,15 @@ def _fetch_artifact(
         if progress:
             progress(artifact.package, done, artifact.size)
 
-    apt.download(artifact.location, artifact.sha256, target, report)
-    actual_size = target.stat().st_size
-    if actual_size != artifact.size or sha256_of(target) != artifact.sha256:
-        raise TamperedError(
-            f"the download of {artifact.package} does not match the signed index",
-            where=artifact.location,
-            cause=f"{actual_size:,} bytes came, {artifact.size:,} were promised"
-            if actual_size != artifact.size
-            else "its sha256 differs",
-            next_step="run the command again; if it persists, the mirror cannot be trusted",
-        )
-    report(artifact.size)
-    return target
+    return fetch_verified(
+        apt,
+        artifact.location,
+        target,
+        package=artifact.package,
+        sha256=artifact.sha256,
+        size=artifact.size,
+        report=report,
+    )
 
 
 def _packages_of(candidate: Candidate) -> list[str]:

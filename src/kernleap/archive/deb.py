@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from typing import IO
 
-from kernleap.kernel.package.limits import Damaged, PlainReader
-from kernleap.kernel.package.members import Scan
-from kernleap.kernel.package.tar import scan_tar
+from kernleap.archive.limits import Damaged, PlainReader
+from kernleap.archive.member import Visitor
+from kernleap.archive.tar import scan_tar
 
 _MAGIC = b"!<arch>\n"
 _HEADER_BYTES = 60
@@ -22,7 +22,7 @@ _COMPRESSIONS = {
 }
 
 
-def scan(stream: IO[bytes], where: str, members: Scan) -> None:
+def scan(stream: IO[bytes], where: str, members: Visitor) -> None:
     """Show every file of the package to `members`. Raises Damaged, TamperedError."""
     if stream.read(len(_MAGIC)) != _MAGIC:
         raise Damaged("it does not start as an ar archive")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import tarfile
 from functools import partial
 
-from kernleap.kernel.package.limits import Damaged, PlainReader
-from kernleap.kernel.package.members import Kind, Member, Scan
+from kernleap.archive.limits import Damaged, PlainReader
+from kernleap.archive.member import Kind, Member, Visitor
 
 
-def scan_tar(stream: PlainReader, scan: Scan) -> None:
+def scan_tar(stream: PlainReader, scan: Visitor) -> None:
     """Show every member to `scan`. Damaged or tarfile.TarError when it is no whole tar."""
     count = 0
     # ignore_zeros stays off, so that what follows the end of the archive is not looked at.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernleap.kernel.apt_sources import (
+from kernleap.archive.apt_sources import (
     SUITES,
     Mirror,
     machine_mirrors,
