@@ -54,7 +54,7 @@ def main() -> None:
             )
             try:
                 said, _ = process.communicate(
-                    timeout=moments.uniform(0.5, 9.0) if kills < options.kills else None
+                    timeout=moments.uniform(1.0, 18.0) if kills < options.kills else None
                 )
                 break
             except subprocess.TimeoutExpired:
