@@ -1,7 +1,7 @@
 """The plugin's real counting core, driven from Python in place of an emulator.
 
-Instructions are planned once and executed by adding to the counters that the plan names,
-which is what QEMU's translated code does.
+Instructions are planned once and executed by making the calls and adding to the counters that
+the plan names, which is what QEMU's translated code does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from kernleap.guest import build
 BLOCK = 4096
 NOP = b"\x90"
 REP_MOVSB = b"\xf3\xa4"
-ARM, BEGIN, MARK, END, SEND = 1, 2, 3, 4, 5
+IRETQ = b"\x48\xcf"
+ARM, BEGIN, MARK, END, SEND, RESUME = 1, 2, 3, 4, 5, 6
 USER = 0x400000
 KERNEL = 0xFFFFFFFF81000000
 
@@ -44,6 +45,7 @@ class _Plan(ctypes.Structure):
     _fields_ = (
         ("marker", ctypes.c_int),
         ("watch_load", ctypes.c_bool),
+        ("boundary", ctypes.c_size_t),
         ("n_adds", ctypes.c_uint),
         ("adds", _Add * 3),
     )
@@ -88,6 +90,7 @@ class Core:
             ctypes.c_size_t,
             ctypes.POINTER(_Plan),
         )
+        self.lib.kl_boundary.argtypes = (ctypes.c_size_t,)
         self.lib.kl_load.argtypes = (ctypes.c_uint64,)
         self.lib.kl_wants.argtypes = (ctypes.c_uint64,)
         self.lib.kl_wants.restype = self.lib.kl_marker.restype = ctypes.c_bool
@@ -122,11 +125,13 @@ class Core:
             if self.lib.kl_wants(vaddr):
                 self.lib.kl_plan(vaddr, code, len(code), ctypes.byref(plan))
             self.plans[vaddr, code] = plan
-        for i in range(plan.n_adds):
-            self.blocks[plan.adds[i].block][plan.adds[i].index] += 1
         if plan.marker and self.lib.kl_marker(plan.marker):
             self.plans.clear()
             self.lib.kl_rearmed()
+        if plan.boundary:
+            self.lib.kl_boundary(plan.boundary)
+        for i in range(plan.n_adds):
+            self.blocks[plan.adds[i].block][plan.adds[i].index] += 1
         if plan.watch_load and reads is not None:
             self.lib.kl_load(reads)
 

@@ -25,6 +25,12 @@ static uint64_t *new_block(uint32_t block)
     return blocks[block] ? qemu_plugin_scoreboard_find(blocks[block], 0) : NULL;
 }
 
+static void on_boundary(unsigned int vcpu, void *userdata)
+{
+    (void)vcpu;
+    kl_boundary((uintptr_t)userdata);
+}
+
 static void on_load(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr, void *userdata)
 {
     (void)vcpu, (void)info, (void)userdata;
@@ -55,6 +61,14 @@ static void translate(struct qemu_plugin_tb *tb)
         size_t size = qemu_plugin_insn_data(insn, bytes, sizeof(bytes));
 
         kl_plan(qemu_plugin_insn_vaddr(insn), bytes, size, &plan);
+        if (plan.marker != KL_OP_NONE) {
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker, KL_CB_NO_REGS,
+                                                   (void *)(uintptr_t)plan.marker);
+        }
+        if (plan.boundary) {
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_boundary, KL_CB_NO_REGS,
+                                                   (void *)plan.boundary);
+        }
         for (unsigned j = 0; j < plan.n_adds; j++) {
             qemu_plugin_u64 counter = {
                 .score = blocks[plan.adds[j].block],
@@ -67,10 +81,6 @@ static void translate(struct qemu_plugin_tb *tb)
         if (plan.watch_load) {
             qemu_plugin_register_vcpu_mem_cb(insn, on_load, KL_CB_NO_REGS, KL_MEM_READ_WRITE,
                                              NULL);
-        }
-        if (plan.marker != KL_OP_NONE) {
-            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker, KL_CB_NO_REGS,
-                                                   (void *)(uintptr_t)plan.marker);
         }
     }
 }

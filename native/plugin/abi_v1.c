@@ -27,6 +27,12 @@ static uint64_t *new_block(uint32_t block)
     return blocks[block];
 }
 
+static void on_boundary(unsigned int vcpu, void *userdata)
+{
+    (void)vcpu;
+    kl_boundary((uintptr_t)userdata);
+}
+
 static void on_load(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr, void *userdata)
 {
     (void)vcpu, (void)info, (void)userdata;
@@ -57,6 +63,14 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 
         kl_plan(qemu_plugin_insn_vaddr(insn), qemu_plugin_insn_data(insn),
                 qemu_plugin_insn_size(insn), &plan);
+        if (plan.marker != KL_OP_NONE) {
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker, KL_CB_NO_REGS,
+                                                   (void *)(uintptr_t)plan.marker);
+        }
+        if (plan.boundary) {
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_boundary, KL_CB_NO_REGS,
+                                                   (void *)plan.boundary);
+        }
         for (unsigned j = 0; j < plan.n_adds; j++) {
             qemu_plugin_register_vcpu_insn_exec_inline(
                 insn, KL_INLINE_ADD_U64, blocks[plan.adds[j].block] + plan.adds[j].index, 1);
@@ -65,10 +79,6 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
             /* QEMU 7.2 takes a read for a write when it filters, so ask for both. */
             qemu_plugin_register_vcpu_mem_cb(insn, on_load, KL_CB_NO_REGS, KL_MEM_READ_WRITE,
                                              NULL);
-        }
-        if (plan.marker != KL_OP_NONE) {
-            qemu_plugin_register_vcpu_insn_exec_cb(insn, on_marker, KL_CB_NO_REGS,
-                                                   (void *)(uintptr_t)plan.marker);
         }
     }
 }

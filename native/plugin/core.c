@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core.h"
-#include "region.h"
+#include "running.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 
 #define MAX_EVENT_ADDRESSES 256u
 #define MAX_SEND_SITES 64u
+#define BOUNDARY_BITS 3u /* of a plan's `boundary`; the slot is above them */
 
 enum phase {
     PHASE_LAZY,    /* only user-space code is looked at, for markers */
@@ -38,7 +39,6 @@ static struct {
     const struct kl_target *target;
     uint64_t *(*new_block)(uint32_t);
     uint64_t *totals;
-    uint64_t base[KL_TOTALS]; /* totals at the last BEGIN or MARK */
     bool in_region;
     uint32_t next_region, written;
     uint32_t n_errors;
@@ -47,6 +47,7 @@ static struct {
 
 static struct kl_slots slots;
 static struct kl_region region;
+static struct kl_running running;
 
 /* Messages: four 16-bit pieces make a word, two words an (event id, address) pair. */
 static struct {
@@ -127,18 +128,41 @@ static void add(struct kl_plan *plan, uint32_t block, uint32_t index)
     plan->adds[plan->n_adds++] = (struct kl_add){ block, index };
 }
 
+static enum kl_boundary boundary_of(uint32_t event)
+{
+    switch (event) {
+    case KL_EVENT_SCHEDULE:
+        return KL_BOUNDARY_SCHEDULE;
+    case KL_EVENT_INTERRUPT:
+    case KL_EVENT_IPI:
+        return KL_BOUNDARY_INTERRUPT;
+    case KL_EVENT_FAULT:
+        return KL_BOUNDARY_FAULT;
+    default:
+        return KL_BOUNDARY_NONE;
+    }
+}
+
 static void plan_kernel(uint64_t vaddr, const uint8_t *bytes, size_t size, struct kl_plan *plan)
 {
     bool repeat = core.target->is_repeat(bytes, size);
     uint32_t slot = kl_slot_of(&slots, vaddr, repeat);
+    enum kl_boundary boundary = KL_BOUNDARY_NONE;
 
+    if (core.target->is_interrupt_return(bytes, size)) {
+        boundary = KL_BOUNDARY_RETURN;
+    }
     add(plan, 0, repeat ? KL_TOTAL_REP : KL_TOTAL_KERNEL);
     add(plan, 1 + slot / KL_BLOCK_COUNTERS, slot % KL_BLOCK_COUNTERS);
     for (uint32_t i = 0; i < n_events; i++) {
         if (events[i].address == vaddr) {
             add(plan, 0, KL_TOTAL_EVENT + events[i].event);
+            boundary = boundary_of(events[i].event);
             break;
         }
+    }
+    if (boundary != KL_BOUNDARY_NONE) {
+        plan->boundary = (uintptr_t)slot << BOUNDARY_BITS | boundary;
     }
 }
 
@@ -230,7 +254,25 @@ void kl_rearmed(void)
         core.phase = PHASE_DEAD;
         return;
     }
+    running.totals = core.totals;
     core.phase = PHASE_FULL;
+}
+
+void kl_boundary(uintptr_t what)
+{
+    if (core.phase == PHASE_FULL) {
+        kl_running_at(&running, what & ((1u << BOUNDARY_BITS) - 1),
+                      (uint32_t)(what >> BOUNDARY_BITS), core.in_region ? &region : NULL,
+                      &slots);
+    }
+}
+
+/* At a marker: user space runs, so no interrupt can be under way. */
+static void start_operation(void)
+{
+    if (!kl_running_start(&running)) {
+        region.flags |= KL_FLAG_INTERRUPT_OPEN;
+    }
 }
 
 static void begin(void)
@@ -245,26 +287,17 @@ static void begin(void)
     }
     kl_region_begin(&region, &slots, core.next_region++);
     core.in_region = true;
-    memcpy(core.base, core.totals, sizeof(core.base));
+    start_operation();
 }
 
 static void mark(void)
 {
-    struct kl_signature sig;
-
     if (!core.in_region) {
         complain(ERROR_MARK_OUTSIDE);
         return;
     }
-    sig.kernel = core.totals[KL_TOTAL_KERNEL] - core.base[KL_TOTAL_KERNEL];
-    sig.rep = core.totals[KL_TOTAL_REP] - core.base[KL_TOTAL_REP];
-    for (unsigned i = 0; i < KL_EVENTS; i++) {
-        sig.events[i] = (uint32_t)(core.totals[KL_TOTAL_EVENT + i] -
-                                   core.base[KL_TOTAL_EVENT + i]);
-    }
-    kl_region_mark(&region, &slots, &sig,
-                   core.totals[KL_TOTAL_USER] - core.base[KL_TOTAL_USER]);
-    memcpy(core.base, core.totals, sizeof(core.base));
+    kl_running_mark(&running, &region, &slots);
+    start_operation();
 }
 
 /* What was counted since the last marker belongs to no operation. */
@@ -274,8 +307,8 @@ static void resume(void)
         complain(ERROR_MARK_OUTSIDE);
         return;
     }
-    kl_slots_sync(&slots);
-    memcpy(core.base, core.totals, sizeof(core.base));
+    kl_region_discard(&region, &slots);
+    start_operation();
 }
 
 static void end(void)
@@ -285,6 +318,7 @@ static void end(void)
         return;
     }
     core.in_region = false;
+    start_operation();
     if (kl_output_region(&region, &slots)) {
         core.written++;
     } else {

@@ -7,7 +7,7 @@
  * What is counted is an instruction *begun*: one that faults is begun again when its handler
  * returns, and counts twice. Under `-icount shift=0` the guest's cycle counter advances by
  * one per instruction *completed*; between two markers it therefore equals kernel + user +
- * REP exactly, less one for each instruction that faulted.
+ * REP exactly, in and out of interruptions, less one for each instruction that faulted.
  */
 #ifndef KERNLEAP_CORE_H
 #define KERNLEAP_CORE_H
@@ -15,6 +15,8 @@
 #include "target.h"
 
 #define KL_EVENTS 8
+/* The events that the core knows by name: they bound interruptions (see running.h). */
+enum { KL_EVENT_SCHEDULE = 1, KL_EVENT_INTERRUPT = 4, KL_EVENT_FAULT = 5, KL_EVENT_IPI = 7 };
 /* Counters live in blocks that never move: generated code holds their addresses. */
 #define KL_BLOCK_COUNTERS 4096u
 
@@ -33,10 +35,11 @@ struct kl_add {
     uint32_t index;
 };
 
-/* What an ABI file must attach to one instruction. */
+/* What an ABI file must attach to one instruction, in this order: calls, then adds. */
 struct kl_plan {
     enum kl_op marker;  /* call kl_marker() when it executes, unless KL_OP_NONE */
     bool watch_load;    /* call kl_load() with the address that it reads */
+    uintptr_t boundary; /* call kl_boundary() with this when it executes, unless 0 */
     unsigned n_adds;
     struct kl_add adds[3];
 };
@@ -64,6 +67,7 @@ void kl_plan(uint64_t vaddr, const uint8_t *bytes, size_t size, struct kl_plan *
 
 /* True when the plugin must now be reset and, after that, call kl_rearmed(). */
 bool kl_marker(enum kl_op op);
+void kl_boundary(uintptr_t what);
 void kl_load(uint64_t vaddr);
 void kl_rearmed(void);
 void kl_finish(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The output file. Little-endian, no padding, version 1:
+ * The output file. Little-endian, no padding, version 2:
  *
  *   header   8 bytes "KLCOUNT\n", u32 version, u32 plugin API built for, i32 QEMU's minimum
  *            and i32 current plugin API, u32 number of events, 36 bytes target name (NUL
@@ -8,7 +8,8 @@
  *   records  u32 kind, u64 bytes that follow, then:
  *   kind 1   a region: u32 index, flags, operations, variants kept, variants seen,
  *            operations in the rest, addresses; then the arrays
- *              u64 kernel[operations], user[operations], rep[operations]
+ *              u64 kernel[operations], user[operations], rep[operations],
+                  interrupt[operations]     (kernel and rep inside interruptions: apart)
  *              u32 events[operations][8]
  *              i32 variant[operations]       (-1: in the rest)
  *              u64 address[addresses], u8 repeat[addresses]
@@ -16,8 +17,8 @@
  *              u32 operations, u32 entries, u32 place[entries] (into address),
  *              u64 count[entries]
  *   kind 2   the trailer, last: u32 regions written, armed, slots, event addresses, errors,
- *            errors listed; u64 totals kernel, user, rep, events[8]; (u32 code, u32 region)
- *            for each error listed; 8 bytes "KLEND..\n"
+ *            errors listed; u64 totals kernel, user, rep, events[8] (interruptions
+ *            included); (u32 code, u32 region) for each error listed; 8 bytes "KLEND..\n"
  *
  * A region is written when it ends. A file without its trailer is from a run that was cut
  * short, and readers refuse it.
@@ -31,7 +32,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FORMAT_VERSION 1u
+#define FORMAT_VERSION 2u
 
 static int fd = -1;
 
@@ -202,6 +203,9 @@ static void put_operations(const struct kl_region *r, const int32_t *rank)
     }
     for (uint32_t i = 0; i < r->n_ops; i++) {
         put64(r->ops[i].sig.rep);
+    }
+    for (uint32_t i = 0; i < r->n_ops; i++) {
+        put64(r->ops[i].interrupt);
     }
     for (uint32_t i = 0; i < r->n_ops; i++) {
         put(r->ops[i].sig.events, sizeof(r->ops[i].sig.events));

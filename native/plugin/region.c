@@ -28,20 +28,25 @@ void kl_region_begin(struct kl_region *r, struct kl_slots *s, uint32_t index)
         free_variant(&r->variants[i]);
     }
     free_variant(&r->rest);
+    free_variant(&r->pending);
     for (uint32_t i = 0; i < r->n_active; i++) {
         s->line_active[r->active[i]] = 0;
     }
     r->index = index;
     r->flags = 0;
     r->n_ops = r->n_variants = r->last_variant = r->n_active = 0;
-    r->profile_bytes = 0;
+    r->profile_bytes = r->pending_sum = 0;
     kl_slots_sync(s);
 }
 
 static bool same(const struct kl_signature *a, const struct kl_signature *b)
 {
-    return a->kernel == b->kernel && a->rep == b->rep &&
-           memcmp(a->events, b->events, sizeof(a->events)) == 0;
+    for (unsigned i = 0; i < KL_EVENTS; i++) {
+        if (a->events[i] != b->events[i] && i != KL_EVENT_INTERRUPT && i != KL_EVENT_IPI) {
+            return false;
+        }
+    }
+    return a->kernel == b->kernel && a->rep == b->rep;
 }
 
 /* The variant with this signature, made if need be; the rest where it has no room. */
@@ -183,26 +188,57 @@ static bool room_for_operation(struct kl_region *r)
     return true;
 }
 
-void kl_region_mark(struct kl_region *r, struct kl_slots *s, const struct kl_signature *sig,
-                    uint64_t user)
+void kl_region_pause(struct kl_region *r, struct kl_slots *s, uint64_t delta)
+{
+    if (!attribute(r, s, &r->pending, delta)) {
+        r->flags |= KL_FLAG_NO_MEMORY;
+    }
+    r->pending_sum += delta;
+}
+
+static void forget_pending(struct kl_region *r)
+{
+    if (r->pending_sum && r->pending.lines) {
+        memset(r->pending.counts, 0, (size_t)r->pending.lines * KL_LINE * sizeof(uint64_t));
+    }
+    r->pending_sum = 0;
+}
+
+void kl_region_discard(struct kl_region *r, struct kl_slots *s)
+{
+    forget_pending(r);
+    kl_slots_sync(s);
+}
+
+/* The profile `v`, as long as the active list by now, takes the pieces before the last. */
+static void add_pending(struct kl_region *r, struct kl_variant *v)
+{
+    size_t n = (size_t)(r->pending.lines < v->lines ? r->pending.lines : v->lines) * KL_LINE;
+
+    for (size_t i = 0; r->pending_sum && i < n; i++) {
+        v->counts[i] += r->pending.counts[i];
+    }
+    forget_pending(r);
+}
+
+void kl_region_mark(struct kl_region *r, struct kl_slots *s, const struct kl_operation *op)
 {
     struct kl_variant *v;
-    struct kl_operation *op;
 
     if (!room_for_operation(r)) {
-        kl_slots_sync(s);
+        kl_region_discard(r, s);
         return;
     }
-    v = variant_of(r, sig);
-    if (!attribute(r, s, v, sig->kernel + sig->rep)) {
+    v = variant_of(r, &op->sig);
+    if (attribute(r, s, v, op->sig.kernel + op->sig.rep - r->pending_sum)) {
+        add_pending(r, v);
+    } else {
         r->flags |= KL_FLAG_NO_MEMORY;
-        kl_slots_sync(s);
+        kl_region_discard(r, s);
     }
     v->operations++;
-    op = &r->ops[r->n_ops++];
-    op->sig = *sig;
-    op->user = user;
-    op->variant = v == &r->rest ? KL_VARIANT_REST : (uint32_t)(v - r->variants);
+    r->ops[r->n_ops] = *op;
+    r->ops[r->n_ops++].variant = v == &r->rest ? KL_VARIANT_REST : (uint32_t)(v - r->variants);
 }
 
 /* The variants that qsort's comparison looks at; one region is ranked at a time. */

@@ -19,8 +19,11 @@ enum {
     KL_FLAG_SLOTS_FULL = 4,        /* some addresses are lumped together as address 0 */
     KL_FLAG_INEXACT = 8,           /* a profile does not add up: a defect, never expected */
     KL_FLAG_NO_MEMORY = 16,        /* allocation failed; operations unrecorded */
+    KL_FLAG_INTERRUPT_OPEN = 32,   /* user space ran before an interruption had ended */
 };
 
+/* What makes operations one variant, but for interrupts and IPIs among the events: what those
+ * did is not in the other counts, so an operation that was hit is like one that was not. */
 struct kl_signature {
     uint64_t kernel;
     uint64_t rep;
@@ -30,6 +33,7 @@ struct kl_signature {
 struct kl_operation {
     struct kl_signature sig;
     uint64_t user;
+    uint64_t interrupt;            /* kernel and REP inside interruptions */
     uint32_t variant;              /* index into variants, or KL_VARIANT_REST */
 };
 
@@ -48,6 +52,8 @@ struct kl_region {
     uint32_t n_variants, last_variant;
     struct kl_variant variants[KL_MAX_VARIANTS];
     struct kl_variant rest;        /* operations whose variant has no profile of its own */
+    struct kl_variant pending;     /* the running operation, up to its last interruption */
+    uint64_t pending_sum;
     uint64_t profile_bytes;
     uint32_t n_active, cap_active;
     uint32_t *active;              /* line numbers that ran in this region, in order found */
@@ -86,8 +92,13 @@ static inline uint32_t kl_lines_used(const struct kl_slots *s)
 }
 
 void kl_region_begin(struct kl_region *r, struct kl_slots *s, uint32_t index);
-void kl_region_mark(struct kl_region *r, struct kl_slots *s, const struct kl_signature *sig,
-                    uint64_t user);
+/* The running operation is interrupted; since its last piece it counted `delta`, kernel and
+ * REP. The slots must be synced when it goes on. */
+void kl_region_pause(struct kl_region *r, struct kl_slots *s, uint64_t delta);
+/* What ran since the last operation belongs to none. */
+void kl_region_discard(struct kl_region *r, struct kl_slots *s);
+/* The running operation ended as `op`, whose variant this finds. */
+void kl_region_mark(struct kl_region *r, struct kl_slots *s, const struct kl_operation *op);
 /* Order of variants for output: commonest first, then first seen. Fills order[n_variants]. */
 void kl_region_rank(const struct kl_region *r, uint32_t *order);
 

@@ -65,6 +65,12 @@ static bool x86_is_repeat(const uint8_t *b, size_t size)
            (b[i] >= 0x6c && b[i] <= 0x6f);
 }
 
+/* iretq; 64-bit kernels return from interrupts with no other form. */
+static bool x86_is_interrupt_return(const uint8_t *b, size_t size)
+{
+    return size == 2 && b[0] == 0x48 && b[1] == 0xcf;
+}
+
 static const struct kl_target targets[] = {
     {
         .name = "x86_64",
@@ -72,6 +78,7 @@ static const struct kl_target targets[] = {
         .is_kernel = x86_is_kernel,
         .marker = x86_marker,
         .is_repeat = x86_is_repeat,
+        .is_interrupt_return = x86_is_interrupt_return,
     },
 };
 

@@ -33,6 +33,8 @@ struct kl_target {
     /* True where the emulator executes one iteration of a repeated string operation per
      * counted instruction. Such iterations are never part of an instruction count. */
     bool (*is_repeat)(const uint8_t *bytes, size_t size);
+    /* True for the instruction that ends a kernel's handling of an interrupt or a fault. */
+    bool (*is_interrupt_return)(const uint8_t *bytes, size_t size);
 };
 
 #define KL_MAX_INSN_BYTES 16

@@ -4,25 +4,56 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from counting_core import ARM, BEGIN, END, KERNEL, MARK, NOP, REP_MOVSB, USER, Core, compile_core
+from counting_core import (
+    ARM,
+    BEGIN,
+    END,
+    IRETQ,
+    KERNEL,
+    MARK,
+    NOP,
+    REP_MOVSB,
+    RESUME,
+    USER,
+    Core,
+    compile_core,
+)
 from kernleap.probe.counted import read_counts, to_profiles, to_samples
 from kernleap.probe.symbols import parse_kallsyms
 
-EVENT_ADDRESSES = {KERNEL + 0x40: 0, KERNEL + 0x80: 1, KERNEL + 0x84: 1, KERNEL + 0xC0: 7}
+EVENT_ADDRESSES = {
+    KERNEL + 0x40: 0,
+    KERNEL + 0x80: 1,
+    KERNEL + 0x84: 1,
+    KERNEL + 0x88: 4,
+    KERNEL + 0x8C: 5,
+    KERNEL + 0xC0: 7,
+}
+SCHEDULES, INTERRUPTS, FAULTS, IPIS = 1, 4, 5, 7
 USER_PLAIN = USER + 0x1000
+CODE = {"k": NOP, "r": REP_MOVSB, "i": IRETQ}
 
-# An operation is a multiset of kernel instructions, REP iterations and user instructions. The
-# address space is small so that operations share lines and signatures collide: equal totals
-# over different addresses are the hard case.
-step = st.tuples(st.sampled_from("krru"), st.integers(0, 63), st.integers(1, 4))
-path = st.lists(step, max_size=6)
-regions = st.lists(st.lists(st.integers(0, 5), max_size=25), min_size=1, max_size=4)
+Step = tuple[str, int, int]
+Piece = tuple[int, int]
+
+# Kernel instructions, REP iterations, interrupt returns and user instructions. The address space
+# is small so that operations share lines and signatures collide: equal totals over different
+# addresses are the hard case. Entries and returns come in any order: that they nest is nothing
+# the core may rely on.
+anything = st.tuples(st.sampled_from("krriu"), st.integers(0, 63), st.integers(1, 4))
+entry = st.tuples(st.just("k"), st.sampled_from([0x20, 0x22, 0x23, 0x30]), st.integers(1, 2))
+back = st.tuples(st.just("i"), st.integers(0, 2), st.integers(1, 2))
+path = st.lists(st.one_of(anything, entry, back), max_size=8)
+# An operation is a path, and before it perhaps another (not -1) that belongs to none.
+pieces = st.tuples(st.integers(0, 5), st.integers(-1, 5))
+regions = st.lists(st.lists(pieces, max_size=25), min_size=1, max_size=4)
 
 
 @pytest.fixture(scope="module")
@@ -32,32 +63,35 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def address(kind: str, place: int) -> int:
     # Far apart enough to spread over many lines and blocks.
-    return KERNEL + place * 4 if kind == "k" else KERNEL + 0x100000 + place * 2
+    return KERNEL + {"k": place * 4, "r": 0x100000 + place * 2, "i": 0x200000 + place * 64}[kind]
 
 
-def execute(core: Core, steps: list[tuple[str, int, int]]) -> None:
+def execute(core: Core, steps: list[Step]) -> None:
     for kind, place, times in steps:
         for _ in range(times):
             if kind == "u":
                 core.run(USER_PLAIN)
             else:
-                core.run(address(kind, place), REP_MOVSB if kind == "r" else NOP)
+                core.run(address(kind, place), CODE[kind])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(paths=st.lists(path, min_size=6, max_size=6), plan=regions)
 def test_every_count_matches_a_model(
-    library: Path, paths: list[list[tuple[str, int, int]]], plan: list[list[int]]
+    library: Path, paths: list[list[Step]], plan: list[list[Piece]]
 ) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         core = Core(library, Path(scratch))
-        for entry, event in EVENT_ADDRESSES.items():
-            core.send(event, entry)
+        for place, event in EVENT_ADDRESSES.items():
+            core.send(event, place)
         core.mark(ARM)
         for operations in plan:
             execute(core, paths[0])  # outside any region: must not leak into one
             core.mark(BEGIN)
-            for operation in operations:
+            for operation, uncounted in operations:
+                if uncounted >= 0:
+                    execute(core, paths[uncounted])
+                    core.mark(RESUME)
                 execute(core, paths[operation])
                 core.mark(MARK)
             execute(core, paths[1])  # after the last MARK: belongs to no operation
@@ -67,18 +101,22 @@ def test_every_count_matches_a_model(
     assert got.event_addresses == len(EVENT_ADDRESSES)
     assert len(got.regions) == len(plan)
     for region, operations in zip(got.regions, plan, strict=True):
-        expected = [model(paths[o]) for o in operations]
+        expected = [model(paths[o]) for o, _ in operations]
         assert [
-            (int(k), int(r), tuple(int(n) for n in e))
-            for k, r, e in zip(region.kernel, region.rep, region.events, strict=True)
-        ] == [(e["kernel"], e["rep"], e["events"]) for e in expected]
-        # Every operation's user count holds one marker: its own MARK, or BEGIN for the first.
-        assert region.user.tolist() == [e["user"] + 1 for e in expected]
+            (int(k), int(r), int(i), tuple(int(n) for n in e))
+            for k, r, i, e in zip(
+                region.kernel, region.rep, region.interrupt, region.events, strict=True
+            )
+        ] == [(e.kernel, e.rep, e.interrupt, e.events) for e in expected]
+        # Every operation's user count holds one marker, that which it began with.
+        assert region.user.tolist() == [e.user + 1 for e in expected]
+        ran = {0, 1, *(i for pair in operations for i in pair if i >= 0)}
+        assert bool(region.warnings) == any(model(paths[i]).depth for i in ran)
         by_variant: dict[tuple[object, ...], Counter[tuple[bool, int]]] = {}
         sizes: Counter[tuple[object, ...]] = Counter()
         for e in expected:
-            key = (e["kernel"], e["rep"], e["events"])
-            by_variant.setdefault(key, Counter()).update(e["where"])
+            key = (e.kernel, e.rep, tuple(e.events[i] for i in (0, 1, 2, 3, 5, 6)))
+            by_variant.setdefault(key, Counter()).update(e.where)
             sizes[key] += 1
         order = sorted(sizes, key=lambda k: (-sizes[k], list(by_variant).index(k)))
         assert region.variants_seen == len(order) == len(region.variants)
@@ -92,26 +130,84 @@ def test_every_count_matches_a_model(
             assert counts == dict(by_variant[key])
 
 
-def model(steps: list[tuple[str, int, int]]) -> dict[str, object]:
-    """What an operation must count, worked out without the core."""
-    where: Counter[tuple[bool, int]] = Counter()
-    events = [0] * 8
-    user = 0
+@dataclass
+class Expected:
+    """What an operation must count, and how deep in an interruption it ends."""
+
+    user: int = 0
+    interrupt: int = 0
+    depth: int = 0
+    where: Counter[tuple[bool, int]] = field(default_factory=Counter)
+    counted: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def kernel(self) -> int:
+        return sum(n for (repeat, _), n in self.where.items() if not repeat)
+
+    @property
+    def rep(self) -> int:
+        return sum(n for (repeat, _), n in self.where.items() if repeat)
+
+    @property
+    def events(self) -> tuple[int, ...]:
+        return tuple(self.counted[i] for i in range(8))
+
+
+def model(steps: list[Step]) -> Expected:
+    """An operation instruction by instruction, worked out without the core."""
+    result = Expected()
     for kind, place, times in steps:
-        if kind == "u":
-            user += times
-            continue
-        where[kind == "r", address(kind, place)] += times
-        event = EVENT_ADDRESSES.get(address(kind, place))
+        for _ in range(times):
+            one_instruction(result, kind, place)
+    return result
+
+
+def one_instruction(result: Expected, kind: str, place: int) -> None:
+    if kind == "u":
+        result.user += 1
+        return
+    at = address(kind, place)
+    event = EVENT_ADDRESSES.get(at)
+    if event == SCHEDULES:
+        result.depth = 0
+    if event in (INTERRUPTS, IPIS) or (event == FAULTS and result.depth):
+        result.depth += 1
+    if result.depth:
+        result.interrupt += 1
+        if event in (INTERRUPTS, FAULTS, IPIS):
+            result.counted[event] += 1
+    else:
+        result.where[kind == "r", at] += 1
         if event is not None:
-            events[event] += times
-    return {
-        "kernel": sum(n for (repeat, _), n in where.items() if not repeat),
-        "rep": sum(n for (repeat, _), n in where.items() if repeat),
-        "user": user,
-        "events": tuple(events),
-        "where": where,
-    }
+            result.counted[event] += 1
+    if kind == "i" and result.depth:
+        result.depth -= 1
+
+
+def test_an_interrupted_operation_is_like_one_that_was_not(library: Path, tmp_path: Path) -> None:
+    """A tick in the middle is in neither its counts nor its profile."""
+    core = Core(library, tmp_path)
+    for place, event in EVENT_ADDRESSES.items():
+        core.send(event, place)
+    core.mark(ARM)
+    core.mark(BEGIN)
+    tick = [("k", 0x22, 1), ("k", 7, 3), ("k", 0x30, 1), ("i", 0, 1), ("r", 1, 2), ("i", 0, 1)]
+    for i in range(10):
+        execute(core, [("k", 1, 5), ("r", 1, 4)])
+        if i == 3:
+            execute(core, tick)
+        execute(core, [("k", 1, 2), ("k", 2, 1)])
+        core.mark(MARK)
+    core.mark(END)
+    region = read_counts(core.finish()).regions[0]
+    assert region.warnings == ()
+    assert region.variants_seen == 1
+    assert region.kernel.tolist() == [8] * 10
+    assert region.rep.tolist() == [4] * 10
+    assert region.interrupt.tolist() == [0, 0, 0, 9, 0, 0, 0, 0, 0, 0]
+    assert region.events[:, INTERRUPTS].tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+    table = parse_kallsyms(f"{KERNEL:016x} T path\n{KERNEL + 7 * 4:016x} T tick\n".encode())
+    assert to_profiles("x/1p", region, table)[-1].counts == {"path": 80}
 
 
 def test_more_variants_than_are_kept(library: Path, tmp_path: Path) -> None:

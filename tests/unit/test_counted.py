@@ -73,7 +73,7 @@ def test_only_exact_markers_in_user_space_count(library: Path, tmp_path: Path) -
     core = Core(library, tmp_path)
     core.mark(ARM)
     core.run(KERNEL + 0x100, marker(BEGIN))
-    for code in (b"\x0f\x1f\x80\0\0\0\0", marker(BEGIN)[:-1] + b"\x4c", marker(6), marker(0)):
+    for code in (b"\x0f\x1f\x80\0\0\0\0", marker(BEGIN)[:-1] + b"\x4c", marker(7), marker(0)):
         core.run(USER + 0x900, code)
     counted = read_counts(core.finish())
     assert counted.errors == ()

@@ -1,10 +1,10 @@
 """Proof of the counter, in every boot: counts against the emulated cycle counter.
 
 Under icount with shift 0 one instruction takes one nanosecond of guest time and the cycle
-counter advances by one per instruction, REP iterations included. A region whose operations
-read that counter right behind each marker must therefore agree with the plugin, operation
-by operation, exactly, but for one thing: an instruction that faults is begun twice, and the
-plugin sees both beginnings where the cycle counter sees the one that ends.
+counter advances by one per instruction, REP iterations and hardware interrupts included. A
+region whose operations read that counter right behind each marker must therefore agree with
+the plugin, operation by operation, exactly, but for one thing: an instruction that faults is
+begun twice, and the plugin sees both beginnings where the cycle counter sees the one that ends.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def check_ticks(records: Records, counts: RegionCounts) -> None:
         raise ChannelError("the readings of the cycle counter are garbled")
     ticks = np.array(raw, dtype=np.int64)
     faults = counts.events[:, EVENTS.index("faults")].astype(np.int64)
-    total = ((counts.kernel + counts.user + counts.rep).astype(np.int64) - faults)[1:]
+    begun = counts.kernel + counts.user + counts.rep + counts.interrupt
+    total = (begun.astype(np.int64) - faults)[1:]
     if len(ticks) != len(total):
         raise ChannelError(f"{len(ticks)} readings of the cycle counter, not {len(total)}")
     if (wrong := np.flatnonzero(ticks != total)).size:

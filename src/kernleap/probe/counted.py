@@ -28,6 +28,7 @@ def to_samples(region: str, counts: RegionCounts) -> tuple[Samples, ...]:
         samples("kernel_instructions", "instructions", counts.kernel),
         samples("user_instructions", "instructions", counts.user),
         samples("rep_iterations", "iterations", counts.rep),
+        samples("interrupt_instructions", "instructions", counts.interrupt),
         *(samples(name, "events", counts.events[:, i]) for i, name in enumerate(EVENTS)),
     )
 

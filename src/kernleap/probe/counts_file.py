@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kernleap.model.errors import InfrastructureError
 from kernleap.probe.events import EVENTS
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _MAX_BYTES = 1 << 30
 _MAX_REGIONS = 4096
 _MAX_OPERATIONS = 65536
@@ -32,7 +32,10 @@ _BOUNDED = {
     1: f"more than {_MAX_OPERATIONS} operations: the further ones are not recorded",
     2: "too many different operations: some have no profile of their own",
     4: "too many kernel addresses: some are counted as unknown",
+    32: "an interrupt did not return before user space ran: where it ended is a guess",
 }
+_UNSIGNED = ("interrupts", "ipis")  # events that do not tell variants apart
+_SIGNATURE = [i for i, name in enumerate(EVENTS) if name not in _UNSIGNED]
 _PROTOCOL = {
     1: "a region began before counting was armed",
     2: "a region began inside another, which is lost",
@@ -74,11 +77,15 @@ class RegionCounts:
     Attributes:
         index: number of the region in the boot, from 0, in order of its BEGIN.
         kernel, user, rep: per operation, shape (operations,), uint64. Kernel instructions
-            exclude REP string iterations, which are `rep`.
-        events: per operation, shape (operations, 8), uint32, in the order of `EVENTS`.
+            exclude REP string iterations, which are `rep`. None holds what ran inside
+            interruptions (hardware interrupts; native/plugin/running.h says when they end).
+        interrupt: per operation, shape (operations,), uint64: kernel instructions and REP
+            iterations inside interruptions.
+        events: per operation, shape (operations, 8), uint32, in the order of `EVENTS`. Of
+            what happened inside interruptions only interrupts, ipis and faults count.
         variant: per operation the index into `variants`, -1 for the rest, int32.
         variants: the commonest variants (at most 16), commonest first. All operations of
-            one have equal kernel, rep and events.
+            one have equal kernel, rep and events other than interrupts and ipis.
         rest: all other operations together (0 operations where there are none).
         variants_seen: how many variants the region had.
         addresses, repeats: the kernel addresses that ran and whether each holds a repeated
@@ -91,6 +98,7 @@ class RegionCounts:
     kernel: NDArray[np.uint64]
     user: NDArray[np.uint64]
     rep: NDArray[np.uint64]
+    interrupt: NDArray[np.uint64]
     events: NDArray[np.uint32]
     variant: NDArray[np.int32]
     variants: tuple[VariantCounts, ...]
@@ -116,7 +124,7 @@ class CountedFile:
         target: QEMU's name of the guest architecture.
         armed: whether the guest ever turned counting on.
         event_addresses: how many event addresses the guest sent.
-        totals: kernel, user, rep and the events since arming.
+        totals: kernel, user, rep and the events since arming, interruptions included.
         errors: violations of the marker protocol, in words; non-empty means the guest
             misbehaved and the boot's counts should not be used.
     """
@@ -241,7 +249,7 @@ def read_counts(path: Path) -> CountedFile:
 
 def _region(reader: _Reader) -> RegionCounts:
     index, flags, operations, kept, seen, in_rest, n = reader.fields("7I")
-    reader.check(flags < 32, f"unknown flags {flags}")
+    reader.check(flags < 64, f"unknown flags {flags}")
     for bit, meaning in _BROKEN.items():
         reader.check(not flags & bit, f"region {index}: {meaning}")
     reader.check(operations <= _MAX_OPERATIONS and n <= _MAX_ADDRESSES, "a region is too large")
@@ -249,6 +257,7 @@ def _region(reader: _Reader) -> RegionCounts:
     kernel = reader.u64(operations)
     user = reader.u64(operations)
     rep = reader.u64(operations)
+    interrupt = reader.u64(operations)
     events = reader.u32(operations * len(EVENTS)).reshape(operations, len(EVENTS))
     variant = reader.i32(operations)
     reader.check(
@@ -273,7 +282,7 @@ def _region(reader: _Reader) -> RegionCounts:
             if number != _REST and len(totals):
                 reader.check(np.all(totals == totals[0]), "operations of a variant differ")
         reader.check(
-            number == _REST or np.all(events[mine] == events[mine][:1]),
+            number == _REST or np.all(events[mine][:, _SIGNATURE] == events[mine][:1, _SIGNATURE]),
             "operations of a variant differ",
         )
         profiles.append(profile)
@@ -285,6 +294,7 @@ def _region(reader: _Reader) -> RegionCounts:
         kernel=kernel,
         user=user,
         rep=rep,
+        interrupt=interrupt,
         events=events,
         variant=variant,
         variants=tuple(profiles[:-1]),

@@ -25,8 +25,9 @@ INSTRUCTIONS: tuple[Quantity, ...] = (
     Quantity(
         PRIMARY,
         "instructions/op",
-        "Instructions executed at kernel addresses, by all processes and interrupts, from the end "
-        "of the previous operation to the end of this one. REP string instructions are left out.",
+        "Instructions executed at kernel addresses, by all processes, from the end of the previous "
+        "operation to the end of this one. REP string instructions and hardware interrupts are "
+        "left out.",
     ),
     Quantity(
         "user_instructions",
@@ -40,6 +41,13 @@ INSTRUCTIONS: tuple[Quantity, ...] = (
         "Iterations of REP string instructions (copying and clearing) of the kernel. The emulator "
         "executes each iteration like an instruction, a processor does not: never added to "
         "instructions.",
+    ),
+    Quantity(
+        "interrupt_instructions",
+        "instructions/op",
+        "Kernel instructions and REP iterations of hardware interrupts, from their entry to their "
+        "return or to a call of the scheduler. When a tick falls is a matter of guest time and "
+        "not of the operation that it hits, so they are in no other count but the interrupts.",
     ),
 )
 
@@ -55,6 +63,8 @@ EVENTS: tuple[Quantity, ...] = (
 )
 """In the order of the event ids of the counting protocol."""
 
+_SAME_EVERYWHERE = {"user_instructions": "median", "interrupt_instructions": "mean"}
+
 ROLES: dict[Role, str] = {
     Role.PATH: "the length of a path that no schedule changes: carries verdicts",
     Role.SCHEDULED: "a path through the fair scheduler: judged with its spread over seeds",
@@ -67,12 +77,14 @@ def metrics_for(regions: Iterable[Region]) -> tuple[Metric, ...]:
 
     How the samples of a boot become one value:
 
-    - `kernel_instructions` of a path: the **mode**. Ticks and RCU work that hit an operation make
-      it an outlier; the commonest count is the path itself, and has an exact profile.
+    - `kernel_instructions` of a path: the **mode**. Background work that a tick makes run in an
+      operation makes it an outlier; the commonest count is the path itself, and has an exact
+      profile.
     - `kernel_instructions` of a workload whose entry says so: the **median** or the **mean**,
       because no single operation is typical of it.
     - other instruction counts: the (lower) **median**, as operations of several kinds may
       alternate; REP iterations like the kernel instructions beside them.
+    - `interrupt_instructions`: the **mean**, a rate: most operations meet no interrupt.
     - events where the schedule is fixed (`1p`, `2p-fifo`): the **median**, which a stray tick
       cannot move; where it is not, the **mean**, a rate.
     """
@@ -92,7 +104,7 @@ def _metrics_of(region: Region) -> Iterable[Metric]:
             else Better.NEITHER,
             grade=Grade.COUNTED,
             role=region.role if primary else Role.BEHAVIOUR,
-            aggregation="median" if quantity.name == "user_instructions" else of_kernel,
+            aggregation=_SAME_EVERYWHERE.get(quantity.name, of_kernel),
             description=quantity.description,
         )
     for event in EVENTS:
