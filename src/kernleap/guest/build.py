@@ -1,4 +1,4 @@
-"""Builds the native parts from `native/`: the guest's PID 1 and QEMU's counting plugin.
+"""Builds the native parts from `native/`: guest, counting plugin, load driver.
 
 The compiler is one pinned release of zig, never the machine's: a guest built anywhere has the
 same bytes, and its digest is part of what a count depends on (docs/decisions/0001). What was
@@ -49,26 +49,36 @@ _HOST_TARGETS = {
     "x86_64": ("x86_64-linux-gnu.2.31", "x86_64"),
     "aarch64": ("aarch64-linux-gnu.2.31", "baseline"),
 }
+_DRIVER_TARGETS = {
+    Arch.AMD64: ("x86_64-linux-musl", "x86_64"),
+    Arch.ARM64: ("aarch64-linux-musl", "baseline"),
+}
+_NULL_SERVER = "null_server.c"
 _STDERR_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """One thing to build. `sources` are paths relative to `directory`, sorted."""
+    """One thing to build. `sources` are paths relative to `directory`, sorted.
+
+    `also` are headers outside `directory` that the sources include, relative to it.
+    """
 
     name: str
     directory: Path
     sources: tuple[str, ...]
     flags: tuple[str, ...]
+    also: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """SHA-256 over compiler, flags, and the name and bytes of every source and header."""
         sha = hashlib.sha256()
         for word in (ZIG_VERSION, self.name, *self.flags, *self.sources):
             sha.update(word.encode() + b"\0")
-        for path in sorted(self.directory.rglob("*.[ch]")):
-            body = path.read_bytes()
-            sha.update(f"{path.relative_to(self.directory)}\0{len(body)}\0".encode() + body)
+        own = [str(p.relative_to(self.directory)) for p in self.directory.rglob("*.[ch]")]
+        for name in (*sorted(own), *self.also):
+            body = (self.directory / name).read_bytes()
+            sha.update(f"{name}\0{len(body)}\0".encode() + body)
         return sha.hexdigest()
 
 
@@ -91,11 +101,41 @@ def build_plugin(family: str, *, progress: Progress | None = None) -> Path:
     return _packaged(name) or _built(plugin_artefact(family), progress)
 
 
+def build_driver(arch: Arch, *, progress: Progress | None = None) -> Path:
+    """The static load driver `kernleap-load` for guests and hosts of `arch`.
+
+    Raises as `build_guest` does.
+    """
+    return _packaged(f"kernleap-load-{arch}") or _built(driver_artefact(arch), progress)
+
+
+def build_null_server(arch: Arch, *, progress: Progress | None = None) -> Path:
+    """The server that shows the driver's ceiling. Raises as `build_guest` does."""
+    return _packaged(f"null-server-{arch}") or _built(null_server_artefact(arch), progress)
+
+
+def host_arch() -> Arch:
+    """The architecture of this machine.
+
+    Raises:
+        InfrastructureError: it is none that the native parts are built for.
+    """
+    names = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64}
+    machine = platform.machine()
+    if machine not in names:
+        raise InfrastructureError(
+            f"nothing is built for a {machine} host", cause=f"known: {', '.join(names)}"
+        )
+    return names[machine]
+
+
 def build_all(*, progress: Progress | None = None) -> dict[str, Path]:
     """Everything that this host can build, side by side; by artefact name."""
     artefacts = [guest_artefact(arch) for arch in _GUEST_TARGETS]
     families = sorted(p.stem.removeprefix("abi_") for p in _SOURCES.glob("plugin/abi_*.c"))
     artefacts += [plugin_artefact(family) for family in families]
+    artefacts += [driver_artefact(arch) for arch in _DRIVER_TARGETS]
+    artefacts.append(null_server_artefact(host_arch()))
     with ThreadPoolExecutor() as pool:
         paths = pool.map(lambda artefact: _built(artefact, progress), artefacts)
     return {artefact.name: path for artefact, path in zip(artefacts, paths, strict=True)}
@@ -111,6 +151,26 @@ def guest_artefact(arch: Arch, sources: Path = _SOURCES) -> Artefact:
     files = tuple(sorted(str(p.relative_to(directory)) for p in directory.rglob("*.c")))
     flags = ("-target", target, f"-mcpu={cpu}", "-static", "-I.", *_STRICT, *_SAME_BYTES)
     return Artefact(f"init-{arch}", directory, files, flags)
+
+
+def driver_artefact(arch: Arch, sources: Path = _SOURCES) -> Artefact:
+    """What `build_driver` builds: native/driver without the null server, linked statically."""
+    directory = sources / "driver"
+    files = tuple(sorted(p.name for p in directory.glob("*.c") if p.name != _NULL_SERVER))
+    return _driver_part(f"kernleap-load-{arch}", arch, directory, files)
+
+
+def null_server_artefact(arch: Arch, sources: Path = _SOURCES) -> Artefact:
+    """What `build_null_server` builds: one file of native/driver."""
+    return _driver_part(f"null-server-{arch}", arch, sources / "driver", (_NULL_SERVER,))
+
+
+def _driver_part(name: str, arch: Arch, directory: Path, files: tuple[str, ...]) -> Artefact:
+    target, cpu = _DRIVER_TARGETS[arch]
+    # No fused multiply-add: a seed's schedule has the same bits on every processor.
+    options = ("-static", "-I.", "-D_GNU_SOURCE", "-ffp-contract=off")
+    flags = ("-target", target, f"-mcpu={cpu}", *options, *_STRICT, *_SAME_BYTES)
+    return Artefact(name, directory, files, flags, also=("../guest/marker.h",))
 
 
 def plugin_artefact(family: str, sources: Path = _SOURCES) -> Artefact:
