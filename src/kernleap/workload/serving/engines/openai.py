@@ -1,0 +1,66 @@
+"""`openai:URL`: any running server with the OpenAI interface (SGLang, Ollama, one's own)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kernleap.model.errors import UsageError
+from kernleap.workload.serving.engines.attach import (
+    ask,
+    command_line,
+    served_model,
+    tree_pids,
+    tree_root,
+)
+from kernleap.workload.serving.engines.base import (
+    EngineFacts,
+    Form,
+    ServeOptions,
+    Serving,
+    register,
+)
+from kernleap.workload.serving.engines.http import parse_address
+
+
+@register
+class OpenAi:
+    """A server that someone else started. It is left as it is found."""
+
+    name = "openai"
+    argument_hint = "http://HOST:PORT of a running server"
+
+    def check_argument(self, argument: str) -> str | None:
+        """There must be a URL."""
+        if not argument:
+            return "`openai` needs the address of a running server"
+        try:
+            parse_address(argument, f"openai:{argument}")
+        except UsageError as error:
+            return error.what
+        return None
+
+    @contextmanager
+    def serve(self, argument: str, options: ServeOptions) -> Iterator[Serving]:
+        """Check that it answers as such a server does."""
+        address = parse_address(argument, f"openai:{argument}")
+        model = served_model(address, "OpenAI-compatible")
+        root = tree_root(address)
+        form = options.form or Form.OPENAI_COMPLETIONS
+        server = ask(address, "/v1/models", "OpenAI-compatible").server
+        yield Serving(
+            address=address,
+            form=form,
+            model_name=model,
+            tree_root=root,
+            facts=EngineFacts(
+                engine=self.name,
+                version=server or "unknown",
+                managed=False,
+                address=str(address),
+                form=form,
+                model_name=model,
+                command_line=command_line(root),
+                pids=tree_pids(root),
+            ),
+        )
