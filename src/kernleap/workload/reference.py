@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kernleap.model.metric import Metric
+from kernleap.model.metric import Better, Metric
 from kernleap.workload import catalogue
 from kernleap.workload.metrics import EVENTS, INSTRUCTIONS, ROLES, metrics_for
+from kernleap.workload.serving.client import QUANTITIES as CLIENT_QUANTITIES
 from kernleap.workload.spec import FORMS, Region, WorkloadSpec
 
 _FORM_WORDS = {
@@ -33,6 +34,14 @@ How the operations of one boot become its one value depends on the form. Lower i
 reported and never called better or worse.
 """
 
+_CLIENT = """\
+Timed evidence, from the load driver `kernleap-load` (native/driver/README.md). One load gives one value
+of each. *Scheduled* is when a request was due, not when it was sent: a server that stalls is charged
+for every request that it kept waiting. Requests of the warm-up are not measured. The window opens when
+the first measured request is due and closes after the given duration, or when the last measured
+request has ended. In a guest all of these are guest time: behaviour, not evidence of speed.
+"""
+
 
 def metrics_page() -> str:
     """The page as Markdown, ending in a newline."""
@@ -44,6 +53,7 @@ def metrics_page() -> str:
             *_quantities(specs),
             *_workloads(specs),
             *_suites(),
+            *_serving_client(),
         ]
     )
 
@@ -98,6 +108,16 @@ def _suites() -> Iterable[str]:
         everything = name == catalogue.MICRO
         rows.append((f"`{name}`", "all" if everything else ", ".join(members)))
     yield from _table(("suite", "workloads"), rows)
+
+
+def _serving_client() -> Iterable[str]:
+    yield "## Serving: what the client sees\n"
+    yield _CLIENT
+    rows = []
+    for q in CLIENT_QUANTITIES:
+        better = "" if q.better is Better.NEITHER else str(q.better)
+        rows.append((f"`{q.name}`", q.unit, better, q.formula, q.source))
+    yield from _table(("quantity", "unit", "better", "formula", "source"), rows)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterable[str]:
