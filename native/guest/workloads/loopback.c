@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loopback.h"
 
-#include <net/if.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../runtime.h"
-
-void loopback_up(void)
-{
-	struct ifreq lo = {0};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	MUST(fd >= 0);
-	strcpy(lo.ifr_name, "lo");
-	MUST(!ioctl(fd, SIOCGIFFLAGS, &lo));
-	if (!(lo.ifr_flags & IFF_UP)) {
-		lo.ifr_flags |= IFF_UP;
-		MUST(!ioctl(fd, SIOCSIFFLAGS, &lo));
-	}
-	MUST(!close(fd));
-}
 
 int loopback_socket(int type, struct sockaddr_in *at)
 {

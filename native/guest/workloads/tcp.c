@@ -30,7 +30,6 @@ static void setup(struct ctx *c)
 {
 	struct sockaddr_in at;
 	MUST(c->param[0] > 0 && c->param[0] <= MAX_BYTES);
-	loopback_up();
 	int listener = loopback_socket(SOCK_STREAM, &at);
 	prepare(listener);
 	MUST(!listen(listener, 1));

@@ -19,7 +19,6 @@ static struct sockaddr_in at;
 
 static void setup(struct ctx *c)
 {
-	loopback_up();
 	c->fd[LISTENER] = loopback_socket(SOCK_STREAM, &at);
 	MUST(!listen(c->fd[LISTENER], 8));
 }

@@ -28,7 +28,6 @@ static void setup(struct ctx *c)
 {
 	struct sockaddr_in near, far;
 	MUST(c->param[0] > 0 && c->param[0] <= MAX_BYTES);
-	loopback_up();
 	c->fd[NEAR] = loopback_socket(SOCK_DGRAM, &near);
 	c->fd[FAR] = loopback_socket(SOCK_DGRAM, &far);
 	MUST(!connect(c->fd[NEAR], (struct sockaddr *)&far, sizeof far));

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from kernleap.guest.build import build_guest
 from kernleap.model.errors import InfrastructureError
@@ -63,21 +63,28 @@ def pack(entries: Iterable[Entry]) -> bytes:
     return bytes(out)
 
 
-def manifest(init: bytes) -> tuple[Entry, ...]:
-    """Everything that user space consists of in a measuring guest."""
-    folders = tuple(Entry(name, stat.S_IFDIR | 0o755) for name in ("dev", "proc", "sys", "tmp"))
+def manifest(init: bytes, files: Sequence[Entry] = ()) -> tuple[Entry, ...]:
+    """Everything that user space consists of in a measuring guest.
+
+    `files` are added in order of their paths, the directories above them made.
+    """
+    names = {"dev", "proc", "sys", "tmp"}
+    for entry in files:
+        names.update(str(parent) for parent in PurePosixPath(entry.path).parents)
+    folders = tuple(Entry(name, stat.S_IFDIR | 0o755) for name in sorted(names - {"."}))
     # The kernel opens the console for PID 1 before anything can mount devtmpfs.
     console = Entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
-    return (*folders, console, Entry("init", stat.S_IFREG | 0o755, init))
+    rest = sorted(files, key=lambda entry: entry.path)
+    return (*folders, console, Entry("init", stat.S_IFREG | 0o755, init), *rest)
 
 
-def guest_image(arch: Arch = Arch.AMD64) -> GuestImage:
-    """Build the guest, or take it from the cache.
+def guest_image(arch: Arch = Arch.AMD64, files: Sequence[Entry] = ()) -> GuestImage:
+    """Build the guest, or take it from the cache; `files` go in beside PID 1.
 
     Raises:
         InfrastructureError: it cannot be compiled, or there is no room for it.
     """
-    data = pack(manifest(build_guest(arch).read_bytes()))
+    data = pack(manifest(build_guest(arch).read_bytes(), files))
     digest = hashlib.sha256(data).hexdigest()
     folder = cache_dir() / "guest"
     path = folder / f"{digest}.cpio"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from kernleap.guest.serving import PROGRAM, serving_lines
 from kernleap.model.errors import UsageError
 from kernleap.model.kernel import Modifier, ModifierKind
 from kernleap.model.run import Region
@@ -41,6 +42,9 @@ def trial_plan(
     lines.append(f"settle {settle_s}")
     lines += [f"event {event} {address:x}" for event in sorted(events) for address in events[event]]
     for region in regions:
+        if region.program == PROGRAM:
+            lines += serving_lines(region, seed)
+            continue
         numbers = " ".join(str(n) for n in (region.iterations, region.warmup, *region.params))
         lines.append(f"run {region.program} {region.form} {numbers}")
     return "\n".join(lines) + "\n"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kernleap.guest.initramfs import guest_image
 from kernleap.machine.base import Interrupted, TrialRunner
+from kernleap.machine.guests import guest_of
 from kernleap.machine.lab import LabMachine
 from kernleap.machine.qemu import find_emulator
 from kernleap.model.machine import MachineSpec
@@ -18,4 +18,4 @@ def prepare(spec: MachineSpec) -> tuple[str, str]:
         InfrastructureError: there is no emulator, or the guest cannot be built.
     """
     emulator = find_emulator(spec.arch)
-    return guest_image(spec.arch).sha256, emulator.identity
+    return guest_of(spec).sha256, emulator.identity

@@ -11,9 +11,10 @@ from typing import Any
 from kernleap.guest import channel
 from kernleap.guest.build import build_plugin
 from kernleap.guest.channel import ChannelError, Records
-from kernleap.guest.initramfs import GuestImage, guest_image
+from kernleap.guest.initramfs import GuestImage
 from kernleap.guest.plan import trial_plan
 from kernleap.machine.argv import BootFiles, kernel_cmdline, lab_argv
+from kernleap.machine.guests import guest_of
 from kernleap.machine.knobs import check_cmdline, check_knobs
 from kernleap.machine.process import Ending, Outcome, run_emulator
 from kernleap.machine.qemu import Emulator, check_cpu, find_emulator
@@ -58,7 +59,7 @@ class LabMachine:
         self.spec = spec
         self.emulator: Emulator = find_emulator(spec.arch)
         check_cpu(self.emulator, spec.cpu)
-        self.guest: GuestImage = guest_image(spec.arch)
+        self.guest: GuestImage = guest_of(spec)
         self._plugin = build_plugin(self.emulator.plugin_family) if spec.mode == "counted" else None
         self._kernels: dict[str, _Kernel] = {}
         self._locks: dict[str, threading.Lock] = {}

@@ -19,6 +19,8 @@ class MachineSpec:
     mode: str = "counted"
     arch: Arch = Arch.AMD64
     cpu: str = "EPYC-Milan"
+    guest: str = "micro"
+    """What the guest holds beside PID 1 and its workloads: nothing, or an engine (`serving`)."""
     memory_mib: int = 512
     vcpus: int = 1
     settle_s: float = 3.0
