@@ -93,7 +93,8 @@ void engine_ended(struct engine *engine, struct slot *slot, bool keep)
 	else
 		engine->free[engine->free_count++] = index;
 	engine->in_flight--;
-	engine->freed[engine->freed_count++] = slot->record.end;
+	engine->freed[(engine->freed_first + engine->freed_count++) % engine->slot_count] =
+		slot->record.end;
 	/* A server that is gone would be asked a hundred thousand times a second. */
 	engine->failures = slot->record.kind == KIND_OK ? 0 : engine->failures + 1;
 	if (engine->failures == engine->config->failures_max) {
@@ -139,7 +140,7 @@ static void dispatch(struct engine *engine)
 		uint64_t scheduled = engine->start + engine->due.at_ns;
 		bool available = engine->free_count || engine->idle_count;
 		if (closed_loop && available)
-			scheduled = engine->freed[engine->freed_count - 1];
+			scheduled = engine->freed[engine->freed_first];
 		if (scheduled >= engine->tally.closes || (closed_loop && now >= engine->tally.closes)) {
 			engine->dispatched = true;
 			engine->pending = false;
@@ -162,6 +163,7 @@ static void dispatch(struct engine *engine)
 		engine->pending = false;
 		uint32_t index = engine->idle_count ? engine->idle[--engine->idle_count]
 						    : engine->free[--engine->free_count];
+		engine->freed_first = (engine->freed_first + 1) % engine->slot_count;
 		engine->freed_count--;
 		engine->in_flight++;
 		slot_start(engine, &engine->slots[index], &engine->due, scheduled, flags);

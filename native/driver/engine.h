@@ -49,9 +49,9 @@ struct engine {
 	bool pending, blocked, dispatched;
 	uint64_t start, measured;
 	uint64_t failures; /* in a row */
-	/* Closed loop: when each stream that has no request became free. */
+	/* When each stream that has no request became free, the longest ago first: a ring. */
 	uint64_t *freed;
-	uint32_t freed_count;
+	uint32_t freed_first, freed_count;
 };
 
 /* Runs the load to its end, or until SIGINT or SIGTERM. */

@@ -99,8 +99,9 @@ static void receive(struct engine *engine, struct slot *slot, bool hung_up)
 			n ? response_feed(&slot->response, received, (size_t)n, now)
 			  : response_closed(&slot->response, now);
 		if (state != RESPONSE_MORE) {
-			bool keep = state == RESPONSE_COMPLETE && n && engine->config->keep_alive &&
-				    slot->sent == slot->size && response_reusable(&slot->response);
+			bool keep = state == RESPONSE_COMPLETE && n && !hung_up &&
+				    engine->config->keep_alive && slot->sent == slot->size &&
+				    response_reusable(&slot->response);
 			finish(engine, slot, now, keep);
 			return;
 		}

@@ -35,11 +35,12 @@ reported and never called better or worse.
 """
 
 _CLIENT = """\
-Timed evidence, from the load driver `kernleap-load` (native/driver/README.md). One load gives one value
-of each. *Scheduled* is when a request was due, not when it was sent: a server that stalls is charged
-for every request that it kept waiting. Requests of the warm-up are not measured. The window opens when
-the first measured request is due and closes after the given duration, or when the last measured
-request has ended. In a guest all of these are guest time: behaviour, not evidence of speed.
+Timed evidence, from the load driver `kernleap-load` (native/driver/README.md). One load gives
+one value of each. *Scheduled* is when a request was due, not when it was sent: a server that
+stalls is charged for every request that it kept waiting. Requests of the warm-up are not measured.
+The window opens when the first measured request is due and closes after the given duration, or
+when the last measured request has ended. In a guest all of these are guest time: behaviour, not
+evidence of speed.
 """
 
 
@@ -104,7 +105,7 @@ def _suites() -> Iterable[str]:
     yield "## Suites\n"
     rows = []
     for name in catalogue.suites():
-        members = dict.fromkeys(region.spec.name for region in catalogue.suite(name))
+        members = dict.fromkeys(region.name.split("/")[0] for region in catalogue.suite(name))
         everything = name == catalogue.MICRO
         rows.append((f"`{name}`", "all" if everything else ", ".join(members)))
     yield from _table(("suite", "workloads"), rows)
