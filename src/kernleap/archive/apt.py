@@ -89,6 +89,11 @@ class PrivateApt:
             "what is cached",
         )
 
+    @property
+    def mirror_uri(self) -> str:
+        """The mirror that the last update used, without a slash at its end."""
+        return (self.root / "mirror").read_text().strip().rstrip("/")
+
     def indexes(self) -> tuple[IndexFile, ...]:
         """The Packages files at hand that Debian's own signed Release files vouch for.
 

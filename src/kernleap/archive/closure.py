@@ -21,12 +21,12 @@ _NEEDED_FIELDS = frozenset({"Version", "Filename", "SHA256", "Size"})
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One binary package as a signed index describes it."""
+    """One binary package as a signed index describes it; `path` is below the mirror's URI."""
 
     name: str
     version: str
     suite: str
-    uri: str
+    path: str
     sha256: str
     size: int
 
@@ -38,9 +38,8 @@ class UnresolvedError(Exception):
 class SuiteIndex:
     """One suite's Packages file, its entries parsed when asked for."""
 
-    def __init__(self, suite: str, base_uri: str, text: str) -> None:
+    def __init__(self, suite: str, text: str) -> None:
         self.suite = suite
-        self._base_uri = base_uri.rstrip("/")
         self._text = text
         self._starts: dict[str, list[int]] = {}
         for match in _STARTS.finditer(text):
@@ -98,7 +97,7 @@ class SuiteIndex:
             name=name,
             version=fields["Version"],
             suite=self.suite,
-            uri=f"{self._base_uri}/{fields['Filename']}",
+            path=fields["Filename"],
             sha256=fields["SHA256"],
             size=int(fields["Size"]),
         )

@@ -85,6 +85,7 @@ def llama_tree(
         with cache.lock(f"apt-{arch.value}"):
             maker = _Maker(home, arch, apt, cache, progress)
             if packages:
+                maker.refresh_lists()
                 with suppress(NotServedError):  # if so, newer packages have to do
                     return maker.make(packages)
             return maker.newest()
@@ -103,13 +104,13 @@ class _Maker:
     def newest(self) -> EngineTree:
         """A tree of the newest packages that the mirror really serves."""
         complaints: list[str] = []
-        for refresh in (False, True):
-            self._lists(refresh)
+        for again in (False, True):
+            self.refresh_lists(now=again)
             complaints.clear()
             for index in sorted(self._indexes(), key=lambda i: SUITES.index(i.suite)):
                 text = self.apt.read_index(index)
                 try:
-                    suite = SuiteIndex(index.suite, index.base_uri, text)
+                    suite = SuiteIndex(index.suite, text)
                     return self.make(suite.library_closure(ROOTS))
                 except UnresolvedError as error:
                     complaints.append(str(error))
@@ -155,18 +156,18 @@ class _Maker:
             return []
         return [index for index in self.apt.indexes() if index.suite in SUITES]
 
-    def _lists(self, refresh: bool) -> None:
-        """Make sure that the private apt has package lists, of today where possible."""
+    def refresh_lists(self, now: bool = False) -> None:
+        """Make sure that apt has package lists, of today where possible, or of this moment."""
         have = bool(self._indexes())
         made = (self.apt.root / "mirror").stat().st_mtime if have else 0.0
-        if time.time() - made < (0 if refresh else _LISTS_MAX_AGE_S):
+        if time.time() - made < (0 if now else _LISTS_MAX_AGE_S):
             return
         if self.progress:
             self.progress("index of Debian's packages", 0, 0)
         try:
             self.apt.update()
         except InfrastructureError:
-            if not have or refresh:
+            if not have or now:
                 raise
 
 
@@ -185,7 +186,7 @@ def _download(
         debs.append(
             fetch_verified(
                 apt,
-                package.uri,
+                f"{apt.mirror_uri}/{package.path}",
                 scratch / f"{package.name}.deb",
                 package=package.name,
                 sha256=package.sha256,
@@ -200,7 +201,7 @@ def _download(
 def _open(home: Path, arch: Arch, packages: tuple[Package, ...]) -> EngineTree | None:
     """The tree of these packages if it is there and whole; a damaged one is removed."""
     target = home / tree_digest(arch, packages)
-    if target not in _verified:
+    if target not in _verified or not (target / "tree.json").is_file():
         try:
             files = json.loads((target / "tree.json").read_bytes())["files"]
             whole = all(_matches(target / "root" / path, text) for path, text in files.items())

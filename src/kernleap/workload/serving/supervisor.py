@@ -100,7 +100,9 @@ def _end_all(server: int, grace_s: float) -> int:
             _signal(pid, signal.SIGKILL)
         killed |= left
         time.sleep(_POLL_S)
-    _reap(server)  # what has ended since the last look
+    # A process whose threads are still ending is a zombie before it can be waited for.
+    while _reap(server):
+        time.sleep(_POLL_S / 10)
     return len(killed)
 
 
@@ -109,15 +111,18 @@ def _left(server: int) -> set[int]:
     return _below()
 
 
-def _reap(server: int) -> None:
-    """Wait for whatever has ended, so that its times are accounted and its id is free."""
+def _reap(server: int) -> bool:
+    """Wait for whatever has ended, so that its times are accounted and its id is free.
+
+    Returns whether there are children left.
+    """
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return
+            return False
         if pid == 0:
-            return
+            return True
         if pid == server:
             _say({"ended": os.waitstatus_to_exitcode(status)})
 

@@ -28,8 +28,6 @@ class Launch:
     ready_paths: tuple[str, ...]
     """It is ready when one of these answers 200."""
     env: Callable[[int, Path], dict[str, str]] = lambda _port, _directory: {}
-    fixed_port: int | None = None
-    """The port, where the command names it itself."""
     cwd: Path | None = None
     """None: the directory of its log."""
 
@@ -48,8 +46,6 @@ def started(launch: Launch, options: ServeOptions) -> Iterator[tuple[ServerProce
         else:
             directory = options.workdir
             directory.mkdir(parents=True, exist_ok=True)
-        if launch.fixed_port is not None and (taken := listeners(launch.fixed_port)):
-            raise _port_taken(launch, launch.fixed_port, taken)
         process, address = _start(stack, launch, options, directory)
         yield process, address
 
@@ -58,21 +54,18 @@ def _start(
     stack: contextlib.ExitStack, launch: Launch, options: ServeOptions, directory: Path
 ) -> tuple[ServerProcess, Address]:
     with contextlib.ExitStack() as attempt:
-        reservation = attempt.enter_context(reserved_port())
-        port = launch.fixed_port or reservation
+        port = attempt.enter_context(reserved_port())
         process = attempt.enter_context(_process(launch, port, directory))
         address = Address("127.0.0.1", port)
         try:
             _wait(process, address, launch, options)
         except _PortInUse:
-            if launch.fixed_port is not None:
-                raise _port_taken(launch, port, listeners(port)) from None
             attempt.close()  # it sets no reuse option, so our reservation is in its way
             process = attempt.enter_context(_process(launch, port, directory))
             try:
                 _wait(process, address, launch, options)
-            except _PortInUse:
-                raise _port_taken(launch, port, listeners(port)) from None
+            except _PortInUse as error:
+                raise _port_error(error, launch, port) from None
         stack.push(attempt.pop_all())
         return process, address
 
@@ -88,7 +81,16 @@ def _process(launch: Launch, port: int, directory: Path) -> ServerProcess:
 
 
 class _PortInUse(Exception):  # noqa: N818  (tried again, or becomes an InfrastructureError)
-    """The server ended because it could not have its port."""
+    """The server ended because it could not have a port; `args[0]` is the error to raise."""
+
+
+def _port_error(caught: _PortInUse, launch: Launch, port: int) -> InfrastructureError:
+    """Who has the port; the server's own words where it is another port than the one we gave."""
+    if owners := listeners(port):
+        return _port_taken(launch, port, owners)
+    error = caught.args[0]
+    assert isinstance(error, InfrastructureError)
+    return error
 
 
 def _wait(process: ServerProcess, address: Address, launch: Launch, options: ServeOptions) -> None:
@@ -96,14 +98,15 @@ def _wait(process: ServerProcess, address: Address, launch: Launch, options: Ser
     last = "it was not asked in time"
     while time.monotonic() < deadline:
         if not process.is_running():
-            if any(sign in process.log_tail().lower() for sign in _IN_USE):
-                raise _PortInUse
-            raise InfrastructureError(
+            error = InfrastructureError(
                 f"{launch.name} ended before it was ready, {ending(process.exit_status)}",
                 where=" ".join(process.argv),
                 cause=f"its last words:\n{process.last_lines()}",
                 next_step="run the command by hand to see all of its output",
             )
+            if any(sign in process.log_tail().lower() for sign in _IN_USE):
+                raise _PortInUse(error)
+            raise error
         for path in launch.ready_paths:
             try:
                 reply = get(address, path, min(2.0, options.ready_limit_s))
@@ -136,7 +139,7 @@ def _port_taken(launch: Launch, port: int, owners: set[int]) -> InfrastructureEr
         f"port {port} is taken, so {launch.name} cannot listen on it",
         where=f"127.0.0.1:{port}",
         cause=f"it belongs to {who}" if who else "another process has it",
-        next_step="end that process, or let {port} in the command stand for a free one",
+        next_step="try again: a free port is chosen each time; the command must use its {port}",
     )
 
 
