@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,6 @@ from kernleap.cli._progress import Show, showing
 from kernleap.model.errors import UsageError
 from kernleap.model.kernel import Arch
 from kernleap.model.machine import MachineSpec
-from kernleap.model.run import Region
 from kernleap.model.trial import TrialStatus
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class Wanted:
 
 @click.command(name="compare")
 @click.argument("refs", nargs=-1, metavar="BASELINE CANDIDATE...")
-@click.option("--boots", default=5, show_default=True, help="Boots of each kernel.")
+@click.option("--boots", type=int, help="Boots of each kernel.  [default: 5; serving: 10]")
 @_options.jobs
 @click.option("--aa", is_flag=True, help="Boot the baseline a second time: the noise floor.")
 @click.option(
@@ -115,13 +114,29 @@ def _wanted(ctx: click.Context, options: dict[str, Any]) -> Wanted:
         raise click.UsageError("give a BASELINE and at least one CANDIDATE", ctx)
     return Wanted(
         refs=options["refs"],
-        boots=options["boots"],
+        boots=_default_boots(options["suite"]) if options["boots"] is None else options["boots"],
         aa=options["aa"],
         seed=options["seed"],
         suite=options["suite"],
         workloads=options["workload"],
-        machine=MachineSpec(cpu=options["cpu"], arch=Arch(options["arch"])),
+        machine=_machine(options),
     )
+
+
+def _default_boots(suite: str) -> int:
+    from kernleap.workload.serving.region import BOOTS, PROGRAM
+
+    return BOOTS if suite == PROGRAM else 5
+
+
+def _machine(options: dict[str, Any]) -> MachineSpec:
+    """The machine that the suite needs: one that serves holds an engine and more memory."""
+    from kernleap.workload.serving.region import MEMORY_MIB, PROGRAM
+
+    spec = MachineSpec(cpu=options["cpu"], arch=Arch(options["arch"]))
+    if options["suite"] == PROGRAM:
+        return replace(spec, guest=PROGRAM, memory_mib=MEMORY_MIB)
+    return spec
 
 
 def _refuse_changes(ctx: click.Context) -> None:
@@ -154,17 +169,7 @@ def _run_new(wanted: Wanted, jobs: int | None, offline: bool, show: Show) -> Run
         seed=wanted.seed,
         machine=wanted.machine,
         suite=wanted.suite,
-        regions=[
-            Region(
-                name=region.name,
-                program=region.spec.program,
-                form=region.form,
-                iterations=region.spec.iterations,
-                warmup=region.spec.warmup,
-                params=region.spec.params,
-            )
-            for region in chosen
-        ],
+        regions=[region.planned for region in chosen],
         metrics=metrics_for(chosen),
         guest_sha256=inputs.guest_sha256,
         emulator_version=inputs.emulator_version,

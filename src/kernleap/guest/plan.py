@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from kernleap.guest.serving import PROGRAM, serving_lines
+from kernleap.guest.serving import serving_lines
 from kernleap.model.errors import UsageError
 from kernleap.model.kernel import Modifier, ModifierKind
 from kernleap.model.run import Region
+from kernleap.workload.serving.region import PROGRAM
 
 _LONGEST_VALUE = 400
 

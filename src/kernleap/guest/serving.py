@@ -14,11 +14,9 @@ from kernleap.model.run import Region
 from kernleap.workload.serving.engines.base import ServeOptions
 from kernleap.workload.serving.engines.llama_cpp import server_arguments
 from kernleap.workload.serving.packages import llama_tree
+from kernleap.workload.serving.region import PROGRAM
 from kernleap.workload.serving.tiny import tiny_model
 from kernleap.workload.serving.tree import SERVER, guest_files
-
-PROGRAM = "serving"
-"""`Region.program` of a region that is served rather than run by a workload in C."""
 
 _DRIVER = "usr/bin/kernleap-load"
 _MODEL = "model.gguf"
@@ -80,7 +78,7 @@ def serving_lines(region: Region, seed: int) -> list[str]:
         ),
     )
     load = (
-        *("load", region.form, str(region.iterations), _SUMMARY, f"/{_DRIVER}"),
+        *(PROGRAM, region.form, str(region.iterations), _SUMMARY, f"/{_DRIVER}"),
         *(f"port={_PORT}", "form=llama", "arrival=closed", f"concurrency={shape.streams}"),
         *(f"requests={shape.requests}", f"warmup_requests={region.warmup}", f"seed={seed}"),
         *(f"prompt=fixed:{shape.prompt}", "prompt_form=letters", f"output=fixed:{shape.tokens}"),

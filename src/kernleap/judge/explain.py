@@ -19,7 +19,12 @@ from kernleap.model.result import ArmValues, FunctionDelta
 from kernleap.model.trial import Profile
 
 OTHER = "other"
-_PROFILED = {"kernel_instructions": "counts", "rep_iterations": "rep_counts"}
+_PROFILED = {
+    "kernel_instructions": "counts",
+    "kernel_instructions_per_token": "counts",
+    "rep_iterations": "rep_counts",
+    "rep_iterations_per_token": "rep_counts",
+}
 _CLONE = re.compile(r"\.(isra|constprop|part|cold|llvm|lto_priv)(\.\d+)*")
 
 

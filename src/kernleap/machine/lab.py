@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,29 +13,22 @@ from kernleap.guest.channel import ChannelError, Records
 from kernleap.guest.initramfs import GuestImage
 from kernleap.guest.plan import trial_plan
 from kernleap.machine.argv import BootFiles, kernel_cmdline, lab_argv
+from kernleap.machine.collect import InvalidTrial, check_guest, collect
 from kernleap.machine.guests import guest_of
-from kernleap.machine.knobs import check_cmdline, check_knobs
 from kernleap.machine.process import Ending, Outcome, run_emulator
 from kernleap.machine.qemu import Emulator, check_cpu, find_emulator
-from kernleap.machine.selfcheck import SELFCHECK, check_ticks
+from kernleap.machine.selfcheck import SELFCHECK
 from kernleap.machine.symbols import kernel_symbols
 from kernleap.model.errors import InfrastructureError
-from kernleap.model.kernel import KernelImage, KernelRef
+from kernleap.model.kernel import KernelImage
 from kernleap.model.machine import MachineSpec
 from kernleap.model.run import RunPlan
 from kernleap.model.trial import Profile, Samples, Trial, TrialRecord, TrialStatus
-from kernleap.probe.counted import to_profiles, to_samples
-from kernleap.probe.counts_file import CountsError, RegionCounts, read_counts
+from kernleap.probe.counts_file import CountsError
 from kernleap.probe.events import EVENTS, REQUIRED, event_entries
 from kernleap.probe.symbols import SymbolTable, parse_kallsyms
 
-# "Linux version RELEASE (WHO@WHERE) (COMPILER, LINKER) #1 ..."
-_BUILT_WITH = re.compile(r"^Linux version \S+ \(\S+\) \((.+)\) #")
 _PANIC_MARKS = ("Kernel panic - not syncing", "---[ end Kernel panic")
-
-
-class InvalidTrial(Exception):  # noqa: N818 - a status of a trial, not a defect
-    """The boot ended, but what it measured is not what was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +122,11 @@ class LabMachine:
             records = channel.read_records(files.channel)
             status, reason = classify(outcome, records, self.spec.time_limit_s)
             if status is TrialStatus.OK:
-                _check_guest(ref, records, facts)
+                check_guest(ref, records, facts)
                 if files.counts is not None:
-                    samples, profiles = _collect(plan, records, files.counts, kernel, warnings)
+                    samples, profiles = collect(
+                        plan, records, files.counts, kernel.symbols, warnings
+                    )
         except (ChannelError, CountsError, InvalidTrial) as error:
             status, reason = TrialStatus.INVALID, str(error)
             samples, profiles = (), ()
@@ -169,72 +163,3 @@ def classify(outcome: Outcome, records: Records, limit_s: float) -> tuple[TrialS
 def _panic_line(console: str) -> str:
     lines = [line for line in console.splitlines() if "Kernel panic" in line]
     return lines[0].split("] ", 1)[-1].strip()[:200] if lines else "kernel panic"
-
-
-def compiler_of(proc_version: str) -> str:
-    """The compiler that /proc/version names, without the linker; "" if it names none."""
-    match = _BUILT_WITH.search(proc_version)
-    return match[1].rsplit(", GNU ld", 1)[0].rsplit(", LLD", 1)[0] if match else ""
-
-
-def _check_guest(ref: KernelRef, records: Records, facts: dict[str, Any]) -> None:
-    for complaint in records.of("error"):
-        raise InvalidTrial(str(complaint.get("text", "the guest reports an error")))
-    facts["uname_release"] = str(records.one("release").get("text", ""))
-    facts["proc_version"] = str(records.one("version").get("text", "")).strip()
-    facts["compiler"] = compiler_of(facts["proc_version"])
-    knobs, problem = check_knobs(ref.modifiers, records)
-    facts["knobs"] = knobs
-    if problem is None:
-        problem = check_cmdline(ref.modifiers, records)
-    if problem is not None:
-        raise InvalidTrial(problem)
-    crng = records.one("crng")
-    facts["crng_ready"] = crng.get("ready") is True
-    if not facts["crng_ready"]:
-        raise InvalidTrial(
-            "the random generator is not ready: kernel-stack randomisation would take its "
-            "slow path in every system call"
-        )
-
-
-def _collect(
-    plan: RunPlan, records: Records, counts: Path, kernel: _Kernel, warnings: list[str]
-) -> tuple[tuple[Samples, ...], tuple[Profile, ...]]:
-    wanted = (SELFCHECK, *plan.regions)
-    said = records.of("region")
-    if len(said) != len(wanted):
-        raise InvalidTrial(f"the guest ran {len(said)} regions of {len(wanted)}")
-    file = read_counts(counts)
-    if file.errors:
-        raise InvalidTrial(f"the plugin objects: {'; '.join(file.errors[:3])}")
-    counted = iter(file.regions)
-    samples: list[Samples] = []
-    profiles: list[Profile] = []
-    for region, record in zip(wanted, said, strict=True):
-        if (record.get("workload"), record.get("form")) != (region.program, region.form):
-            raise InvalidTrial(f"the guest answered for another region than {region.name}")
-        status, why = record.get("status"), str(record.get("why", ""))
-        if status == "unsupported":
-            warnings.append(f"{region.name}: not supported by this kernel: {why}")
-            continue
-        if status != "ok":
-            raise InvalidTrial(f"{region.name}: {why or 'failed'}")
-        got = next(counted, None)
-        if got is None:
-            raise InvalidTrial(f"the plugin has no counts of {region.name}")
-        _check_operations(region.name, region.iterations, got)
-        warnings += (f"{region.name}: {warning}" for warning in got.warnings)
-        if region is SELFCHECK:
-            check_ticks(records, got)
-            continue
-        samples += to_samples(region.name, got)
-        profiles += to_profiles(region.name, got, kernel.symbols)
-    if next(counted, None) is not None:
-        raise InvalidTrial("the plugin counted more regions than the guest ran")
-    return tuple(samples), tuple(profiles)
-
-
-def _check_operations(name: str, wanted: int, got: RegionCounts) -> None:
-    if len(got.kernel) != wanted:
-        raise InvalidTrial(f"{name}: {len(got.kernel)} operations counted, {wanted} were asked")

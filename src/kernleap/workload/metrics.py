@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kernleap.model.metric import Better, Grade, Metric, Role
+from kernleap.workload.serving.region import ServingRegion
 from kernleap.workload.spec import Region
 
 PRIMARY = "kernel_instructions"
@@ -72,7 +73,7 @@ ROLES: dict[Role, str] = {
 }
 
 
-def metrics_for(regions: Iterable[Region]) -> tuple[Metric, ...]:
+def metrics_for(regions: Iterable[Region | ServingRegion]) -> tuple[Metric, ...]:
     """Every metric of `regions`, region by region, `kernel_instructions` first.
 
     How the samples of a boot become one value:
@@ -91,7 +92,12 @@ def metrics_for(regions: Iterable[Region]) -> tuple[Metric, ...]:
     return tuple(metric for region in regions for metric in _metrics_of(region))
 
 
-def _metrics_of(region: Region) -> Iterable[Metric]:
+def _metrics_of(region: Region | ServingRegion) -> Iterable[Metric]:
+    if isinstance(region, ServingRegion):
+        yield from region.metrics(
+            tuple((q.name, q.unit, q.description) for q in (*INSTRUCTIONS, *EVENTS))
+        )
+        return
     fixed_schedule = region.role is Role.PATH
     of_kernel = region.spec.aggregation or ("mode" if fixed_schedule else "median")
     for quantity in INSTRUCTIONS:

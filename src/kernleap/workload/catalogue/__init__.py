@@ -16,9 +16,11 @@ from types import MappingProxyType
 from typing import Any
 
 from kernleap.model.errors import UsageError
+from kernleap.workload.serving.region import PROGRAM, TINY, ServingRegion
 from kernleap.workload.spec import FORMS, Region, WorkloadSpec
 
 MICRO = "micro"
+SERVING = PROGRAM
 """The suite of everything."""
 
 _REQUIRED: dict[str, type] = {
@@ -93,11 +95,11 @@ def parse(text: str, file: str) -> tuple[WorkloadSpec, ...]:
 
 
 def suites() -> tuple[str, ...]:
-    """Names of the suites: `micro` and every tag of the catalogue."""
-    return (MICRO, *sorted({tag for spec in load().values() for tag in spec.tags}))
+    """Names of the suites: `micro`, `serving` and every tag of the catalogue."""
+    return (MICRO, SERVING, *sorted({tag for spec in load().values() for tag in spec.tags}))
 
 
-def suite(name: str) -> tuple[Region, ...]:
+def suite(name: str) -> tuple[Region | ServingRegion, ...]:
     """The regions of a suite, in the order they run: each workload in each of its forms.
 
     Raises:
@@ -107,6 +109,8 @@ def suite(name: str) -> tuple[Region, ...]:
         raise UsageError(
             f"There is no suite {name!r}", next_step=f"use one of {', '.join(suites())}"
         )
+    if name == SERVING:
+        return (TINY,)
     return tuple(
         Region(spec, form)
         for spec in load().values()
@@ -116,7 +120,9 @@ def suite(name: str) -> tuple[Region, ...]:
     )
 
 
-def select(suite_name: str = MICRO, globs: Sequence[str] = ()) -> tuple[Region, ...]:
+def select(
+    suite_name: str = MICRO, globs: Sequence[str] = ()
+) -> tuple[Region | ServingRegion, ...]:
     """The regions of a suite that match at least one of `globs` (all, if there are none).
 
     A glob is matched with the workload's name and with `workload/form`: `tcp-*`, `*/1p`,
@@ -131,10 +137,10 @@ def select(suite_name: str = MICRO, globs: Sequence[str] = ()) -> tuple[Region, 
     chosen: set[str] = set()
     for glob in globs:
         names = {
-            r.name for r in regions if fnmatchcase(r.spec.name, glob) or fnmatchcase(r.name, glob)
+            r.name for r in regions if fnmatchcase(_workload(r), glob) or fnmatchcase(r.name, glob)
         }
         if not names:
-            known = ", ".join(dict.fromkeys(r.spec.name for r in regions))
+            known = ", ".join(dict.fromkeys(_workload(r) for r in regions))
             raise UsageError(
                 f"No workload of the suite {suite_name} matches {glob!r}",
                 cause=f"the suite has {known}",
@@ -142,6 +148,10 @@ def select(suite_name: str = MICRO, globs: Sequence[str] = ()) -> tuple[Region, 
             )
         chosen |= names
     return tuple(r for r in regions if r.name in chosen)
+
+
+def _workload(region: Region | ServingRegion) -> str:
+    return region.name.split("/", 1)[0]
 
 
 def region(name: str) -> Region:
