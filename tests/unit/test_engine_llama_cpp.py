@@ -127,6 +127,18 @@ def test_it_uses_its_own_libraries_and_none_of_the_host(serving, tree):
     assert all(Path(path).is_relative_to(tree.root) for path in mapped)
 
 
+def test_the_environment_cannot_change_the_server(tree, tmp_path, monkeypatch):
+    monkeypatch.setenv("LLAMA_ARG_THREADS", "7")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    monkeypatch.setenv("LD_PRELOAD", "/nowhere/lib.so")
+    with serve(parse_engine("llama.cpp"), ServeOptions(workdir=tmp_path)) as found:
+        environment = Path(f"/proc/{found.process.pid}/environ").read_bytes()
+        log = found.process.log_tail()
+    assert b"PATH=" in environment
+    assert not any(x in environment for x in (b"LLAMA_", b"OMP_", b"LD_PRELOAD"))
+    assert "/nowhere" not in log
+
+
 def test_a_model_that_is_none(tmp_path, tree):
     bad = tmp_path / "model.gguf"
     bad.write_bytes(b"not a model")

@@ -11,14 +11,8 @@ from pathlib import Path
 import pytest
 
 from kernleap.model.errors import InfrastructureError
-from kernleap.workload.serving.process_tree import (
-    TICK_NS,
-    TreeAccount,
-    TreeUse,
-    _descendants_by_parent,
-    descendants,
-    difference,
-)
+from kernleap.workload.serving.proc import TICK_NS, descendants, descendants_by_parent
+from kernleap.workload.serving.process_tree import TreeAccount, TreeUse, difference
 
 BURN = """
 import os, resource, signal, subprocess, sys, threading, time
@@ -137,7 +131,7 @@ def test_live_children_and_their_threads_by_name():
         before = account.sample()
         told = go(process)
         after = account.sample()
-        assert sorted(_descendants_by_parent(process.pid)) == sorted(descendants(process.pid))
+        assert sorted(descendants_by_parent(process.pid)) == sorted(descendants(process.pid))
     use = difference(before, after)
     assert 0.15e9 <= use.cpu_ns - told < 0.2e9
     assert after.processes == 2

@@ -29,9 +29,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kernleap.model.errors import InfrastructureError
-
-TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
-_PROC = Path("/proc")
+from kernleap.workload.serving.proc import (
+    TICK_NS,
+    Process,
+    descendants,
+    read_process,
+    read_text,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +140,6 @@ def difference(before: TreeSample, after: TreeSample) -> TreeUse:
 
 
 @dataclass(slots=True)
-class _Process:
-    """One reading of a live process."""
-
-    parent: int
-    started: int
-    cpu_ns: int
-    children_ticks: int
-    user_ticks: int
-    kernel_ticks: int
-    minor_faults: int
-    major_faults: int
-
-
-@dataclass(slots=True)
 class _Carried:
     """What the ended have used and no live process accounts for."""
 
@@ -180,12 +170,12 @@ class TreeAccount:
     def __init__(self, root: int, *, include_root: bool = True) -> None:
         self._root = root
         self._include_root = include_root
-        self._processes: dict[int, _Process] = {}
+        self._processes: dict[int, Process] = {}
         self._threads: dict[tuple[int, int], ThreadSample] = {}
         self._carried = _Carried()
         self._knows_waiting = True
         self._lock = threading.Lock()
-        if _read_process(root) is None:
+        if read_process(root) is None:
             raise InfrastructureError(f"there is no process {root} to account for")
 
     def sample(self) -> TreeSample:
@@ -212,7 +202,7 @@ class TreeAccount:
 
     def _sample(self) -> TreeSample:
         at_ns = time.monotonic_ns()
-        processes = {pid: p for pid in descendants(self._root) if (p := _read_process(pid))}
+        processes = {pid: p for pid in descendants(self._root) if (p := read_process(pid))}
         threads = {(t.pid, t.tid): t for pid in processes for t in self._read_threads(pid)}
         self._carry_threads(threads)
         self._carry_processes(processes)
@@ -258,7 +248,7 @@ class TreeAccount:
             self._carried.voluntary += last.voluntary
             self._carried.involuntary += last.involuntary
 
-    def _carry_processes(self, now: dict[int, _Process]) -> None:
+    def _carry_processes(self, now: dict[int, Process]) -> None:
         """Keep what was last seen of processes that ended without anyone's waiting for them.
 
         A parent that waits takes over all of a child's account. One that ignores its children's
@@ -290,7 +280,7 @@ class TreeAccount:
     def _read_thread(self, pid: int, tid: str) -> ThreadSample | None:
         directory = f"/proc/{pid}/task/{tid}"
         try:
-            run_ns, wait_ns, timeslices = map(int, _text(f"{directory}/schedstat").split())
+            run_ns, wait_ns, timeslices = map(int, read_text(f"{directory}/schedstat").split())
         except FileNotFoundError:
             if Path(directory).exists():
                 self._knows_waiting = False
@@ -302,7 +292,7 @@ class TreeAccount:
         try:
             fields = dict(
                 line.split(":\t", 1)
-                for line in _text(f"{directory}/status").splitlines()
+                for line in read_text(f"{directory}/status").splitlines()
                 if line.startswith(("Name:", "voluntary", "nonvoluntary"))
             )
         except OSError:
@@ -317,80 +307,3 @@ class TreeAccount:
             voluntary=int(fields["voluntary_ctxt_switches"]),
             involuntary=int(fields["nonvoluntary_ctxt_switches"]),
         )
-
-
-def descendants(root: int) -> list[int]:
-    """`root` and every process below it, parents first; empty if there is no such process."""
-    if not (_PROC / str(root)).exists():
-        return []
-    found = [root]
-    try:
-        for pid in found:
-            found += _children(pid)
-    except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
-        return _descendants_by_parent(root)
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    children: list[int] = []
-    try:
-        tids = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208  (hot path)
-    except OSError:
-        return children
-    for tid in tids:
-        try:
-            children += map(int, _text(f"/proc/{pid}/task/{tid}/children").split())
-        except (ProcessLookupError, PermissionError):
-            continue
-        except FileNotFoundError:
-            if Path(f"/proc/{pid}/task/{tid}").exists():
-                raise
-    return children
-
-
-def _descendants_by_parent(root: int) -> list[int]:
-    children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):  # noqa: PTH208  (hot path)
-        if entry.isdigit() and (fields := _stat_fields(int(entry))):
-            children.setdefault(int(fields[1]), []).append(int(entry))
-    found = [root]
-    for pid in found:
-        found += children.get(pid, [])
-    return found
-
-
-def _read_process(pid: int) -> _Process | None:
-    fields = _stat_fields(pid)
-    if fields is None:
-        return None
-    user, kernel, child_user, child_kernel = (int(text) for text in fields[11:15])
-    try:
-        # include/linux/posix-timers_types.h: a process's clock is ~pid << 3 | CPUCLOCK_SCHED.
-        cpu_ns = time.clock_gettime_ns(~pid << 3 | 2)
-    except OSError:
-        cpu_ns = (user + kernel) * TICK_NS
-    return _Process(
-        parent=int(fields[1]),
-        started=int(fields[19]),
-        cpu_ns=cpu_ns,
-        children_ticks=child_user + child_kernel,
-        user_ticks=user + child_user,
-        kernel_ticks=kernel + child_kernel,
-        minor_faults=int(fields[7]) + int(fields[8]),
-        major_faults=int(fields[9]) + int(fields[10]),
-    )
-
-
-def _stat_fields(pid: int) -> list[str] | None:
-    """Fields of /proc/PID/stat from the third (state) on, as proc_pid_stat(5) numbers them."""
-    try:
-        # A process may have blanks and brackets in its name.
-        return _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    except OSError:
-        return None
-
-
-def _text(path: str) -> str:
-    with open(path, encoding="utf-8", errors="replace") as stream:  # noqa: PTH123  (hot path)
-        return stream.read()

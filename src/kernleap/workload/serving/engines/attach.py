@@ -8,7 +8,7 @@ from pathlib import Path
 from kernleap.model.errors import InfrastructureError
 from kernleap.workload.serving.engines.http import Address, NoReplyError, Reply, get
 from kernleap.workload.serving.engines.ports import listeners
-from kernleap.workload.serving.process_tree import descendants
+from kernleap.workload.serving.proc import descendants
 
 _RELAYS = frozenset({"docker-proxy", "rootlessport", "rootlesskit", "pasta", "slirp4netns"})
 """Processes that listen for a container and are not the server."""

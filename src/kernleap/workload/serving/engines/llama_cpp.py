@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from kernleap.workload.serving.engines.base import (
 from kernleap.workload.serving.engines.readiness import Launch, started
 from kernleap.workload.serving.models import obtain_model, read_gguf
 from kernleap.workload.serving.packages import llama_tree
+
+_FOREIGN = ("LLAMA_", "GGML_", "OMP_", "GOMP_", "LD_")
 
 
 def server_arguments(model: str, port: int, options: ServeOptions) -> list[str]:
@@ -72,7 +75,7 @@ class LlamaCpp:
         def argv(port: int, _directory: Path) -> Sequence[str]:
             return [*tree.program(), *server_arguments(str(model), port, options)]
 
-        launch = Launch(self.name, argv, ready_paths=("/health",))
+        launch = Launch(self.name, argv, ("/health",), env=lambda _port, _directory: _without())
         with started(launch, options) as (process, address):
             form = options.form or Form.OPENAI_COMPLETIONS
             yield Serving(
@@ -97,6 +100,11 @@ class LlamaCpp:
                     more={"tree": tree.digest, "backend": _backend(process.pids())},
                 ),
             )
+
+
+def _without() -> dict[str, str | None]:
+    """Variables that would change the server behind the back of what is recorded of it."""
+    return dict.fromkeys(name for name in os.environ if name.startswith(_FOREIGN))
 
 
 def _backend(pids: Sequence[int]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from kernleap.model.errors import InfrastructureError
 from kernleap.workload.serving import supervisor
-from kernleap.workload.serving.process_tree import descendants
+from kernleap.workload.serving.proc import descendants
 
 LOG_TAIL_BYTES = 8 << 10
 STOP_GRACE_S = 5.0
@@ -29,7 +29,7 @@ class ServerProcess:
     Args:
         argv: the command; its first item may be looked up in PATH.
         log: file that takes its standard output and error.
-        env: additions to our own environment.
+        env: changes to our own environment; None removes a variable.
         name: what to call it in errors.
 
     Raises (on entering):
@@ -42,7 +42,7 @@ class ServerProcess:
         log: Path,
         *,
         name: str,
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | None] | None = None,
         cwd: Path | None = None,
         grace_s: float = STOP_GRACE_S,
     ) -> None:
@@ -54,7 +54,8 @@ class ServerProcess:
         """After the end: how many processes had to be killed."""
         self.exit_status: int | None = None
         """Of the server itself once it has ended; negative: the signal that ended it."""
-        self._env = {**os.environ, **(env or {})}
+        changed: dict[str, str | None] = {**os.environ, **(env or {})}
+        self._env = {name: value for name, value in changed.items() if value is not None}
         self._cwd = cwd
         self._grace_s = grace_s
         self._supervisor: subprocess.Popen[bytes] | None = None

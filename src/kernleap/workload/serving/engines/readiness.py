@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class Launch:
     argv: Callable[[int, Path], Sequence[str]]
     ready_paths: tuple[str, ...]
     """It is ready when one of these answers 200."""
-    env: Callable[[int, Path], dict[str, str]] = lambda _port, _directory: {}
+    env: Callable[[int, Path], Mapping[str, str | None]] = lambda _port, _directory: {}
     cwd: Path | None = None
     """None: the directory of its log."""
 
