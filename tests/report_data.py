@@ -47,7 +47,7 @@ SINGLE = {
     "futex": 1480,
     "shm-futex": 1512,
     "mmap-4k": 4120,
-    "mmap-2m": 188404,
+    "mmap-2108k": 188404,
     "fork-exit": 131070,
     "thread-create": 41230,
     "io-uring": 2210,

@@ -86,19 +86,19 @@ noreturn void failed(const char *fmt, ...)
 	give_up(FAILED, error, fmt, args);
 }
 
-static void set_policy(const char *form)
+static void set_policy(const struct ctx *c)
 {
 	struct sched_param param = {0};
 	int policy = -1;
-	if (!strcmp(form, "2p-fifo")) {
+	if (!strcmp(c->form, "2p-fifo") || c->undisturbed) {
 		policy = SCHED_FIFO;
 		param.sched_priority = FIFO_PRIORITY;
-	} else if (!strcmp(form, "2p-batch")) {
+	} else if (!strcmp(c->form, "2p-batch")) {
 		policy = SCHED_BATCH;
 	}
 	/* The system call itself: musl's wrapper refuses, by its reading of POSIX. */
 	if (policy >= 0 && syscall(SYS_sched_setscheduler, 0, policy, &param))
-		failed("setting the scheduling policy of form %s", form);
+		failed("setting the scheduling policy of form %s", c->form);
 }
 
 static void wait_for_phase(uint64_t draw)
@@ -116,10 +116,11 @@ static void wait_for_phase(uint64_t draw)
 /* Two FIFO processes never leave the CPU to a kernel thread. One that becomes runnable (a timer
  * wakes it) stays so until the region ends, and adds a few instructions to each further switch:
  * when a timer fires would decide which of two values is the mode. So these forms run in
- * bursts, and between them everybody else catches up. */
+ * bursts, and between them everybody else catches up. So do long operations of one process:
+ * in each of those a tick would make some kernel thread run. */
 static int bursts(const struct ctx *c)
 {
-	return !strcmp(c->form, "2p-fifo");
+	return !strcmp(c->form, "2p-fifo") || c->undisturbed;
 }
 
 static long all_operations(const struct ctx *c)
@@ -141,6 +142,16 @@ static noreturn void partner_main(const struct workload *w, struct ctx *c)
 	for (long i = all_operations(c); i > 0; i--)
 		w->pong(c);
 	_exit(COUNTED);
+}
+
+/* With the same gaps: what kernel threads free would else be missing where counting begins. */
+static void warm_up(void (*operation)(struct ctx *), struct ctx *c)
+{
+	for (long i = c->warmup; i > 0; i--) {
+		if (bursts(c) && i % BURST == 0)
+			let_others_run();
+		operation(c);
+	}
 }
 
 static void measure(void (*operation)(struct ctx *), struct ctx *c)
@@ -181,8 +192,8 @@ static noreturn void measured_main(const struct workload *w, struct ctx *c)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (w->setup)
 		w->setup(c);
+	set_policy(c);
 	if (c->two_process) {
-		set_policy(c->form);
 		partner = fork();
 		if (partner < 0)
 			failed("forking the partner");
@@ -190,8 +201,7 @@ static noreturn void measured_main(const struct workload *w, struct ctx *c)
 			partner_main(w, c);
 	}
 	wait_for_phase(c->draw);
-	for (long i = c->warmup; i > 0; i--)
-		operation(c);
+	warm_up(operation, c);
 	if (w->record_ticks)
 		measure_with_ticks(operation, c);
 	else
@@ -259,6 +269,7 @@ int region_run(const struct workload *w, struct ctx *c, int index)
 	char why[1024];
 
 	c->two_process = !strncmp(c->form, "2p", 2);
+	c->undisturbed = 0;
 	for (size_t i = 0; i < sizeof c->fd / sizeof *c->fd; i++)
 		c->fd[i] = -1;
 	memset(report, 0, sizeof *report);

@@ -22,6 +22,10 @@ struct ctx {
 	long warmup;
 	long param[PARAMS];    /* from the catalogue; 0 when absent */
 	int two_process;
+	/* Your setup may set it, for the one-process form: operations of milliseconds, during
+	 * which ticks make kernel threads run. The form then runs as two FIFO processes do,
+	 * which nobody preempts, in bursts. */
+	int undisturbed;
 	uint64_t draw;         /* 64 random bits of this region in this boot, from the seed */
 	int fd[8];             /* yours, -1 at the start */
 	void *state;           /* yours; shared between the two processes only if you map it so */

@@ -80,11 +80,13 @@ def ticks(printed: str) -> dict[str, np.ndarray]:
 def check_against_ticks(counts: Path, printed: str) -> None:
     counted = read_counts(counts)
     assert counted.errors == ()
-    assert counted.event_addresses == 5
+    assert counted.event_addresses == 6
     expected = ticks(printed)
     assert tuple(expected) == REGIONS
+    unmoved = 0
     for name, region in zip(REGIONS, counted.regions, strict=True):
-        total = (region.kernel + region.user + region.rep).astype(np.int64)
+        total = (region.kernel + region.user + region.rep + region.interrupt).astype(np.int64)
+        assert region.warnings == ()
         beyond = total - expected[name]
         if name in {"touch", "fork"}:
             # The excess is the instructions that faulted: the same in every operation.
@@ -92,6 +94,13 @@ def check_against_ticks(counts: Path, printed: str) -> None:
             assert 0 < beyond[0] <= FAULTS_OF_TOUCH
         else:
             assert not beyond.any()
+        # Ticks add up exactly, and need not move what they hit.
+        events = region.events
+        hit = events[:, EVENTS.index("interrupts")] > 0
+        assert np.array_equal(hit, region.interrupt > 0)
+        alone = hit & (events[:, EVENTS.index("schedules")] == 0)
+        unmoved += int(np.count_nonzero(region.variant[alone] == 0))
+    assert unmoved > 0
     by_name = dict(zip(REGIONS, counted.regions, strict=True))
     mode = {name: r.events[r.variant == 0][0] for name, r in by_name.items()}
     assert mode["getppid"].tolist() == [1, 0, 0, 0, 0, 0, 0, 0]

@@ -53,7 +53,8 @@ static void send_events(void)
         const char *name;
         int event;
     } wanted[] = { { "entry_SYSCALL_64", 0 }, { "__schedule", 1 }, { "__switch_to", 2 },
-                   { "try_to_wake_up", 3 }, { "asm_exc_page_fault", 5 } };
+                   { "try_to_wake_up", 3 }, { "asm_sysvec_apic_timer_interrupt", 4 },
+                   { "asm_exc_page_fault", 5 } };
     char line[512], name[256];
     unsigned long long address;
     FILE *f = fopen("/proc/kallsyms", "r");

@@ -112,8 +112,8 @@ def test_every_count_matches_a_model(
         assert region.user.tolist() == [e.user + 1 for e in expected]
         ran = {0, 1, *(i for pair in operations for i in pair if i >= 0)}
         assert bool(region.warnings) == any(model(paths[i]).depth for i in ran)
-        by_variant: dict[tuple[object, ...], Counter[tuple[bool, int]]] = {}
-        sizes: Counter[tuple[object, ...]] = Counter()
+        by_variant: dict[tuple[int, int, tuple[int, ...]], Counter[tuple[bool, int]]] = {}
+        sizes: Counter[tuple[int, int, tuple[int, ...]]] = Counter()
         for e in expected:
             key = (e.kernel, e.rep, tuple(e.events[i] for i in (0, 1, 2, 3, 5, 6)))
             by_variant.setdefault(key, Counter()).update(e.where)

@@ -139,7 +139,7 @@ def test_the_paths_that_serving_lives_on_are_there() -> None:
         "sendmsg-iov",
         "mmap-4k",
         "mmap-248k",
-        "mmap-2m",
+        "mmap-2108k",
         "fork-exit-wait",
         "thread-create-join",
         "io-uring",
