@@ -8,6 +8,9 @@ difference of two such times is wrong by no more than that.
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +20,8 @@ import numpy as np
 import pytest
 
 from golden_server import golden_server
+from kernleap.guest.build import build_driver, host_arch
+from kernleap.model.kernel import Arch
 from kernleap.workload.serving import driver
 from kernleap.workload.serving.client import Slo, client_metrics, client_values
 from kernleap.workload.serving.driver import Target
@@ -31,6 +36,7 @@ from kernleap.workload.serving.load import (
     PromptForm,
 )
 from kernleap.workload.serving.records import Flag, read_events, read_requests
+from kernleap.workload.serving.result import parse_summary
 
 HALF_NS, MOST_NS = 2e6, 20e6
 SPEC = LoadSpec(Closed(1), prompt=Fixed(4), output=Fixed(8), requests=12)
@@ -172,6 +178,45 @@ def test_requests_that_must_wait_for_a_stream_are_flagged_and_still_on_the_clock
     # Two streams of 80 ms each: 25 a second are served, 100 are due.
     assert result.histograms["e2e"].maximum > 400e6
     assert any("max_streams" in warning for warning in result.warnings())
+
+
+def test_a_driver_that_was_stopped_says_that_it_was_late(tmp_path: Path) -> None:
+    """What the driver sleeps is in the latencies, which count from the schedule, and is told."""
+    with golden_server(tmp_path) as server:
+        process = subprocess.Popen(
+            [
+                build_driver(host_arch()), f"port={server.port}", "path=/reply-at-once?n=2",
+                "arrival=constant", "rate=100", "requests=100",
+            ],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        time.sleep(0.3)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(0.4)
+        process.send_signal(signal.SIGCONT)
+        result = parse_summary(process.communicate(timeout=20)[0], "stdout")
+    assert result.measured == {"ok": 100}
+    delay, e2e = result.histograms["schedule_delay"], result.histograms["e2e"]
+    assert delay.maximum > 250e6
+    assert e2e.maximum > delay.maximum
+    assert any("was late" in warning for warning in result.warnings())
+
+
+def test_markers_are_in_the_program_and_do_nothing_here(tmp_path: Path) -> None:
+    if host_arch() is not Arch.AMD64:
+        pytest.skip("markers are x86-64's")
+    program = build_driver(Arch.AMD64).read_bytes()
+    for op in (2, 3, 4):  # BEGIN, MARK, END: nopl 0x4b4c0000+op(%rax)
+        assert program.count(b"\x0f\x1f\x80" + (0x4B4C0000 | op).to_bytes(4, "little")) == 1
+    with golden_server(tmp_path) as server:
+        done = subprocess.run(
+            [
+                build_driver(Arch.AMD64), f"port={server.port}", "path=/reply-at-once",
+                "requests=3", "markers=1",
+            ],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    assert parse_summary(done.stdout, "stdout").tokens_in_window == 24
 
 
 def test_the_window_of_a_load_by_time(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,10 @@ def test_a_summary_that_contradicts_itself_is_refused(load: tuple[LoadResult, Pa
 def test_a_late_driver_says_so(load: tuple[LoadResult, Path]) -> None:
     assert any("was late" in warning for warning in load[0].warnings(late_ns=0))
     assert not any("was late" in warning for warning in load[0].warnings(late_ns=10**12))
+
+
+def test_a_driver_that_may_be_the_bottleneck_says_so(load: tuple[LoadResult, Path]) -> None:
+    busy = replace(load[0], cpu_ns=int(load[0].window_s * 0.81e9))
+    idle = replace(load[0], cpu_ns=int(load[0].window_s * 0.79e9))
+    assert any("bottleneck" in warning for warning in busy.warnings())
+    assert not any("bottleneck" in warning for warning in idle.warnings())
