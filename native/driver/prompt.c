@@ -105,9 +105,10 @@ size_t request_write(const struct config *config, struct due *due, char *out)
 {
 	char *p = put(out, "POST ");
 	p = put(p, config->path);
-	p = put(p, " HTTP/1.1\r\nHost: ");
+	bool v6 = strchr(config->host, ':'); /* its own colons need brackets */
+	p = put(p, v6 ? " HTTP/1.1\r\nHost: [" : " HTTP/1.1\r\nHost: ");
 	p = put(p, config->host);
-	*p++ = ':';
+	p = put(p, v6 ? "]:" : ":");
 	p = put_number(p, config->port);
 	p = put(p, "\r\nUser-Agent: kernleap-load\r\nAccept: text/event-stream\r\n"
 		   "Content-Type: application/json\r\n");

@@ -16,9 +16,18 @@ from pathlib import Path
 from kernleap.guest.build import build_driver, build_null_server, host_arch
 from kernleap.machine.base import Interrupted
 from kernleap.model.errors import InfrastructureError, UsageError
-from kernleap.workload.serving.load import Closed, Fixed, LoadSpec, TraceEntry
+from kernleap.workload.serving.engines.base import Form as EngineForm
+from kernleap.workload.serving.engines.base import Serving
+from kernleap.workload.serving.load import Closed, Fixed, Form, LoadSpec, TraceEntry
 from kernleap.workload.serving.result import LoadResult, parse_summary
 
+_FORMS = {
+    EngineForm.OPENAI_COMPLETIONS: Form.COMPLETIONS,
+    EngineForm.OPENAI_CHAT: Form.CHAT,
+    EngineForm.TGI: Form.TGI,
+}
+# llama-server announces Keep-Alive and closes at the end of every stream.
+_CLOSING = frozenset({"llama.cpp"})
 _INTERRUPTED_STATUS = 130
 _GRACE_S = 5.0
 _POLL_S = 0.05
@@ -59,6 +68,23 @@ class Ceiling:
     streams: int
     tokens_per_second: float
     cpu_us_per_event: float
+
+
+def load_of(spec: LoadSpec, serving: Serving) -> tuple[LoadSpec, Target]:
+    """`spec` in the form that an engine wants, and where it listens.
+
+    An engine that takes `ignore_eos` is told so: an answer then has as many tokens as asked for.
+    One that closes connections after each answer, whatever it announces, gets a new one each time:
+    else half of all requests would be sent into a closing connection and sent again.
+    """
+    form = _FORMS[serving.form]
+    extra = spec.extra_json
+    if serving.ignores_eos and '"ignore_eos"' not in extra:
+        extra = ",".join(part for part in ('"ignore_eos":true', extra) if part)
+    address = serving.address
+    target = Target(address.port, address.host, serving.path, serving.model_name)
+    keep_alive = spec.keep_alive and serving.facts.engine not in _CLOSING
+    return replace(spec, form=form, extra_json=extra, keep_alive=keep_alive), target
 
 
 def run(
