@@ -65,5 +65,6 @@ def test_this_machine_counts_what_the_first_one_counted():
 
 
 if __name__ == "__main__":
+    GOLDEN.parent.mkdir(exist_ok=True)
     GOLDEN.write_text(json.dumps(counted(), indent=1, sort_keys=True) + "\n")
     sys.stderr.write(f"wrote {GOLDEN}\n")
