@@ -10,8 +10,12 @@ wrk comes from `apt-get install wrk`. The others need environments of their own:
 
 (the last release of guidellm without PyTorch; later ones work as well). Who is not there is left
 out, with the reason. All ask for the same: so many streams in a closed loop, 256 tokens each,
-OpenAI's chat form, over kept connections. The null server flushes each token by itself and takes
-turns between streams; it shares this machine with its client, as an engine would.
+OpenAI's chat form, over kept connections, at a null server that takes turns between streams and
+shares this machine with its client, as an engine would. There are two tables:
+
+- Each token flushed by itself. A client that keeps up makes the server pay for a wakeup a token, so
+  that the server and the kernel are the limit; one that falls behind finds many tokens in a read.
+- 16 tokens a flush: the server can do more than any client here, and the clients are compared.
 
 - tokens/s: of kernleap-load in its measured window, of guidellm and aiperf as they report it, of
   wrk its requests/s times 256 (it takes responses, not tokens: the ceiling of HTTP here).
@@ -34,6 +38,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kernleap.guest.build import build_null_server, host_arch
@@ -41,6 +46,7 @@ from kernleap.workload.serving import driver
 from kernleap.workload.serving.load import Closed, Fixed, Form, LoadSpec
 
 TOKENS = 256
+MERGED = 16
 SHORT_REQUESTS = 16
 # A byte-level tokenizer without merges: both tools want one, and none may be downloaded.
 TOKENIZER = """
@@ -200,40 +206,43 @@ def main() -> int:
     options = parser.parse_args()
     streams, seconds = options.streams, options.seconds
     venvs = [path and path.absolute() for path in (options.guidellm, options.aiperf)]
-    rows: dict[str, Row] = {}
-    with null_server() as port:
-        clients: list[tuple[str, Callable[[], Row]]] = [
-            ("kernleap-load", lambda: of_kernleap(port, streams, seconds)),
-            ("wrk", lambda: of_wrk(port, streams, seconds)),
-            ("guidellm", lambda: of_guidellm(port, streams, seconds, venvs[0])),
-            ("aiperf", lambda: of_aiperf(port, streams, seconds, venvs[1])),
-            ("again", lambda: of_kernleap(port, streams, seconds, "kernleap-load, again")),
-        ]
-        print(
-            f"{streams} streams of {TOKENS} tokens, each flushed by itself, {os.cpu_count()} CPUs"
-        )
-        print(f"{'client':<30}{'tokens/s':>12}{'CPU us/token':>14}")
-        for name, client in clients:
-            try:
-                rows[name] = row = client()
-            except (Skip, subprocess.TimeoutExpired) as reason:
-                print(f"{name:<30} left out: {reason}")
-                continue
-            print(f"{row.client:<30}{row.tokens_per_second:>12,.0f}{row.cpu_us_per_token:>14.2f}")
-            time.sleep(0.5)
-    with null_server(merge=16) as port:
-        row = of_kernleap(port, streams, seconds, "kernleap-load, 16 at a time")
-        print(f"{row.client:<30}{row.tokens_per_second:>12,.0f}{row.cpu_us_per_token:>14.2f}")
-    return 0 if all(bounds(rows)) else 1
+    found = []
+    for merge in (1, MERGED):
+        rows: dict[str, Row] = {}
+        with null_server(merge) as port:
+            clients: list[tuple[str, Callable[[], Row]]] = [
+                ("kernleap-load", partial(of_kernleap, port, streams, seconds)),
+                ("wrk", partial(of_wrk, port, streams, seconds)),
+                ("guidellm", partial(of_guidellm, port, streams, seconds, venvs[0])),
+                ("aiperf", partial(of_aiperf, port, streams, seconds, venvs[1])),
+                ("again", partial(of_kernleap, port, streams, seconds, "kernleap-load, again")),
+            ]
+            print(f"\n{streams} streams of {TOKENS} tokens, {merge} a flush, {os.cpu_count()} CPUs")
+            print(f"{'client':<24}{'tokens/s':>12}{'CPU us/token':>14}")
+            for name, client in clients:
+                try:
+                    rows[name] = row = client()
+                except (Skip, subprocess.TimeoutExpired) as reason:
+                    print(f"{name:<24} left out: {reason}")
+                    continue
+                print(
+                    f"{row.client:<24}{row.tokens_per_second:>12,.0f}{row.cpu_us_per_token:>14.2f}"
+                )
+                time.sleep(0.5)
+        found += list(bounds(rows, server_bound=merge == 1))
+    return 0 if all(found) else 1
 
 
-def bounds(rows: dict[str, Row]) -> Iterator[bool]:
+def bounds(rows: dict[str, Row], server_bound: bool) -> Iterator[bool]:
     """Each bound, printed with what was found."""
     ours = (rows["kernleap-load"].tokens_per_second + rows["again"].tokens_per_second) / 2
     cost = max(rows["kernleap-load"].cpu_us_per_token, rows["again"].cpu_us_per_token)
     for name, times in (("guidellm", 8.0), ("aiperf", 8.0), ("wrk", 0.5)):
         if name in rows:
             found = ours / rows[name].tokens_per_second
+            if server_bound and name != "wrk":
+                print(f"{found:.2f} times {name}'s tokens/s, where the server is the limit")
+                continue
             print(f"{found:.2f} times {name}'s tokens/s; at least {times:g} is due")
             yield found >= times
     print(f"{cost:.2f} us of CPU for a token; at most 5 is due")
