@@ -1,0 +1,87 @@
+"""A streaming server that spends a known share of its CPU time in the kernel. Run as a program.
+
+    known_share_server.py PORT SHARE [--spin]
+
+A token costs about 2 ms of CPU: reads of /dev/zero (kernel) and a loop (user), as many of each as
+give SHARE by a calibration in CPU time at the start. Lengths vary from token to token, so that
+tokens are not in step with the timer tick. One thread, one connection at a time. With --spin a
+second thread burns CPU all the time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+TOKEN_S = 0.002
+BUFFER = bytearray(1 << 18)
+ZERO = os.open("/dev/zero", os.O_RDONLY)
+EVENT = b"data: " + json.dumps({"choices": [{"index": 0, "text": "x"}]}).encode() + b"\n\n"
+
+
+def kernel(times: int) -> None:
+    for _ in range(times):
+        os.preadv(ZERO, [BUFFER], 0)
+
+
+def user(times: int) -> None:
+    x = 0
+    for i in range(times):
+        x ^= i
+
+
+def cost_s(work, times: int) -> float:
+    """CPU seconds of one unit, the least of several tries."""
+    found = []
+    for _ in range(9):
+        before = time.thread_time()
+        work(times)
+        found.append((time.thread_time() - before) / times)
+    return sorted(found)[len(found) // 2]
+
+
+def main(port: int, share: float, spin: bool) -> None:
+    kernel(50)
+    reads = TOKEN_S * share / cost_s(kernel, 200)
+    loops = TOKEN_S * (1 - share) / cost_s(user, 100_000)
+    chance = random.Random(1)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path == "/health" else 404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            for _ in range(body["max_tokens"]):
+                length = chance.uniform(0.5, 1.5)
+                whole, part = divmod(reads * length, 1)
+                kernel(int(whole) + (chance.random() < part))
+                user(int(loops * length))
+                self.wfile.write(EVENT)
+            self.wfile.write(b"data: [DONE]\n\n")
+
+        def log_message(self, *words):
+            pass
+
+    def burn() -> None:
+        while True:
+            user(100_000)
+
+    if spin:
+        threading.Thread(target=burn, daemon=True).start()
+    HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), float(sys.argv[2]), "--spin" in sys.argv)
