@@ -45,6 +45,10 @@ _UNFINISHED = ".new-"
 _UNFINISHED_MAX_AGE_S = 3600.0
 
 
+_LOCK_WAIT_S = 2.0
+"""A child that a killed controller was just starting holds the lock for a moment longer."""
+
+
 class RunStore:
     """One run. Reading needs no lock; writing is for the holder of `controlling()`."""
 
@@ -118,7 +122,7 @@ class RunStore:
             InfrastructureError: the lock cannot be made.
         """
         path = self.path / "controller.lock"
-        lock = filelock.FileLock(path, timeout=0)
+        lock = filelock.FileLock(path, timeout=_LOCK_WAIT_S)
         try:
             lock.acquire()
         except filelock.Timeout:
@@ -144,7 +148,7 @@ class RunStore:
         path = self.path / "controller.lock"
         if not path.exists():
             return False
-        lock = filelock.FileLock(path, timeout=0)
+        lock = filelock.FileLock(path, timeout=_LOCK_WAIT_S)
         try:
             with lock:
                 return False
