@@ -62,6 +62,7 @@ def test_one_thread_is_the_path():
     )
     assert found.share.value == pytest.approx(0.26)
     assert found.share.low == pytest.approx(found.share.high)
+    assert found.work.value == pytest.approx(0.21)
     assert found.settled
     assert found.warnings == ()
     assert "more than 26 %" in found.sentence and "1.35 times" in found.sentence

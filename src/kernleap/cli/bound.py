@@ -131,6 +131,7 @@ def _document(
             "sentence": found.sentence,
             "windows": list(found.windows),
         },
+        "work": _mean(found.work),
         "parts": {part.name: {**_mean(part.share), "levers": part.levers} for part in found.parts},
         "per_token": {
             name: _mean(value) if value else None for name, value in found.per_token.items()
@@ -161,6 +162,11 @@ def _print(facts: EngineFacts, profile: ServingProfile, found: Bound) -> None:
     )
     for part in found.parts:
         echo(f"  {part.name:<10} {_percent(part.share.value):>7}   {part.levers}")
+    work = found.work
+    echo(
+        f"  without waiting {_percent(work.value)}, {_percent(max(0.0, work.low))} to "
+        f"{_percent(min(1.0, work.high))}: the kernel's own work"
+    )
     rate = found.tokens_per_second
     echo()
     echo(f"  tokens/s   {rate.value:,.0f} ± {rate.high - rate.value:,.0f}")

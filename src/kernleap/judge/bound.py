@@ -58,6 +58,7 @@ class Bound:
         share: of the token's time, with its interval; not above 1.
         settled: whether the windows agree enough to say.
         parts: system, waiting, softirq; before the cap at 1.
+        work: the bound without waiting, which other programs add to: the kernel's own work.
         per_token: means by name: CPU, kernel, user, waiting and softirq time in us, voluntary
             and involuntary switches, wakeups.
         tokens_per_second: over the windows.
@@ -71,6 +72,7 @@ class Bound:
     share: Mean
     settled: bool
     parts: tuple[Part, ...]
+    work: Mean
     per_token: dict[str, Mean | None]
     tokens_per_second: Mean
     kernel_ratio: Mean
@@ -122,6 +124,7 @@ def bound_of(profile: ServingProfile, confidence: float = 0.95) -> Bound:
             Part(name, mean_of([part[name] for part in parts], confidence), levers)
             for name, levers in _LEVERS.items()
         ),
+        work=mean_of([min(1.0, part["system"] + part["softirq"]) for part in parts], confidence),
         per_token=_per_token(profile.windows, confidence),
         tokens_per_second=rate,
         kernel_ratio=kernel,
