@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 TOKEN_S = 0.002
 BUFFER = bytearray(1 << 18)
 ZERO = os.open("/dev/zero", os.O_RDONLY)
+MODELS = json.dumps({"data": [{"id": "known"}]}).encode()
 EVENT = b"data: " + json.dumps({"choices": [{"index": 0, "text": "x"}]}).encode() + b"\n\n"
 
 
@@ -53,9 +54,10 @@ def main(port: int, share: float, spin: bool) -> None:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_response(200 if self.path == "/health" else 404)
-            self.send_header("Content-Length", "0")
+            self.send_response(200 if self.path in ("/health", "/v1/models") else 404)
+            self.send_header("Content-Length", str(len(MODELS)))
             self.end_headers()
+            self.wfile.write(MODELS)
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

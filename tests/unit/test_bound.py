@@ -71,8 +71,8 @@ def test_one_thread_is_the_path():
     assert found.per_token["wakeups"].value == pytest.approx(2)
 
 
-def sender(tid: int, kernel_ms: float, wait_ms: float = 0.0) -> ThreadUse:
-    return ThreadUse(10, tid, "server", round(kernel_ms * 2e6), round(kernel_ms * 1e6),
+def sender(tid: int, kernel_ms: float, wait_ms: float = 0.0, name: str = "server") -> ThreadUse:
+    return ThreadUse(10, tid, name, round(kernel_ms * 2e6), round(kernel_ms * 1e6),
                      round(wait_ms * 1e6))  # fmt: skip
 
 
@@ -82,6 +82,8 @@ def sender(tid: int, kernel_ms: float, wait_ms: float = 0.0) -> ThreadUse:
         ([sender(i, 40) for i in range(4)], 4, 0.24),  # one each: 160 ms / 4 streams
         ([sender(i, 40) for i in range(4)], 1, 0.36),  # one stream goes through all of them
         ([sender(1, 100), sender(2, 1)], 4, 0.30),  # at least the busiest
+        ([sender(1, 40, name="send-1"), sender(2, 40, name="send-2")], 4, 0.24),  # one pool
+        ([sender(1, 40, name="IO/0"), sender(2, 40, name="send-2")], 4, 0.28),  # two jobs
         ([ThreadUse(11, 1, "other", 100_000_000, 70_000_000, 0)], 4, 0.27),  # another process
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kernleap.model.errors import Exit, InfrastructureError
+from kernleap.workload.serving.engines.ports import listeners
 from kernleap.workload.serving.packages import llama_tree
 from kernleap.workload.serving.proc import descendants
 
@@ -53,6 +55,26 @@ def test_a_known_share_of_kernel_time_is_found(share):
     assert busy == pytest.approx(1, abs=0.15)
     tokens = sum(w["tokens"] for w in windows)
     assert tokens == pytest.approx(sum(w["cpu_ns"] for w in windows) / 2e6, rel=0.3)
+
+
+@pytest.mark.slow
+def test_a_server_that_runs_is_measured_and_left():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = subprocess.Popen([sys.executable, SERVER, str(port), "0.4"])
+    try:
+        deadline = time.monotonic() + 20
+        while not listeners(port) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        url = f"openai:http://127.0.0.1:{port}"
+        found = bound("--engine", url, "--streams", "1", *SHORT)
+        assert server.poll() is None
+    finally:
+        server.kill()
+        server.wait()
+    assert found["engine"]["pids"][0] == server.pid
+    assert not found["engine"]["managed"]
+    assert found["kernel_ratio"]["mean"] == pytest.approx(0.4, abs=TOLERANCE)
 
 
 @pytest.mark.slow

@@ -127,7 +127,7 @@ def test_links_do_not_lead_out(files):
         ("sysctl", "net.ipv4.tcp_allowed_congestion_control", "cubic", "reno cubic", "reno cubic"),
         ("sysfs", "kernel/mm/transparent_hugepage/enabled", "never", "always [madvise] never",
          "madvise"),
-        ("debugfs", "sched/features", "NO_RUN_TO_PARITY", "PLACE_LAG RUN_TO_PARITY", "RUN_TO_PARITY"),
+        ("debugfs", "sched/features", "NO_RUN_TO_PARITY", "LAG RUN_TO_PARITY", "RUN_TO_PARITY"),
         ("debugfs", "sched/features", "HRTICK", "PLACE_LAG NO_HRTICK", "NO_HRTICK"),
         ("debugfs", "sched/features", "NO_HRTICK", "PLACE_LAG NO_HRTICK", "NO_HRTICK"),
     ],

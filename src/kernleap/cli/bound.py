@@ -203,7 +203,7 @@ _ROWS = (
 
 def _notes(profile: ServingProfile) -> list[str]:
     notes = [
-        "threads of one process are added as if they never overlapped: the bound may be too high",
+        "stages of the server are added as if they never overlapped: the bound may be too high",
         "page sizes, NUMA placement and caches act on user time, and are not in the bound",
     ]
     if profile.accounting.interrupts_apart is not True:

@@ -6,11 +6,12 @@ For a window of wall time W, the time that a faster kernel could take out of it:
 
 - *system*, *waiting*: time in the kernel, and ready without a CPU, of the critical threads. A
   token passes through every process of the server: through its busiest thread (run + wait), and
-  through one thread of the rest, a pool that serves the streams side by side. A pool counts as
-  the greater of its busiest thread and its sum / min(streams, threads). These stages are added
-  as if they ran one after another; where they overlap, the bound is too high, never too low.
+  through one thread of each of its pools. A pool are the other threads of one name (numbers at
+  its end aside), taken to serve the streams side by side; it counts as the greater of its busiest
+  thread and its sum / min(streams, threads). These stages are added as if they ran one after
+  another; where they overlap, the bound is too high.
 - *softirq*: of the whole machine. On kernels that do not keep interrupts apart, part of it is in
-  *system* already: again too high, never too low.
+  *system* already: again too high.
 
 bound = min(1, removable / W) per window; its mean has a t interval over the windows. By Amdahl's
 law no kernel makes a token shorter than by that share. What a kernel changes in the time that
@@ -20,6 +21,7 @@ programs take themselves (page sizes, NUMA placement, caches) is not in it.
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -39,6 +41,7 @@ STEAL = 0.02
 FOREIGN_CPUS = 0.15
 DRIVER_CPU = 0.8
 _Z95 = 1.96
+_NUMBER = re.compile(r"[^A-Za-z]*\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +144,15 @@ def window_parts(window: ServingWindow, streams: int) -> dict[str, float]:
         by_process[thread.pid].append(thread)
     system = waiting = 0.0
     for threads in by_process.values():
-        first, *pool = sorted(threads, key=lambda t: t.run_ns + t.wait_ns, reverse=True)
-        system += first.kernel_ns + _of_pool([t.kernel_ns for t in pool], streams)
-        waiting += first.wait_ns + _of_pool([t.wait_ns for t in pool], streams)
+        first, *rest = sorted(threads, key=lambda t: t.run_ns + t.wait_ns, reverse=True)
+        pools: dict[str, list[ThreadUse]] = defaultdict(list)
+        for thread in rest:
+            pools[_NUMBER.sub("", thread.name)].append(thread)
+        system += first.kernel_ns
+        waiting += first.wait_ns
+        for pool in pools.values():
+            system += _of_pool([t.kernel_ns for t in pool], streams)
+            waiting += _of_pool([t.wait_ns for t in pool], streams)
     return {
         "system": system / window.elapsed_ns,
         "waiting": waiting / window.elapsed_ns,
@@ -152,8 +161,6 @@ def window_parts(window: ServingWindow, streams: int) -> dict[str, float]:
 
 
 def _of_pool(values: list[int], streams: int) -> float:
-    if not values:
-        return 0.0
     return max(*values, sum(values) / min(streams, len(values)))
 
 
