@@ -119,9 +119,12 @@ def _document(
     """Everything, as JSON: times in the units of the names, shares as ratios."""
     measured = asdict(profile)
     measured.pop("windows")
+    engine = asdict(facts)
+    if not facts.managed:  # someone else's: it may hold keys
+        engine.pop("command_line")
     return {
         "schema": SCHEMA,
-        "engine": asdict(facts),
+        "engine": engine,
         "load": load,
         "machine": measured,
         "bound": {
