@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ from kernleap.guest.channel import ChannelError, Records
 from kernleap.model.kernel import Modifier, ModifierKind
 
 # Files that show a choice among words mark the one in force: "always madvise [never]".
+_FLAG = re.compile(r"[A-Z][A-Z0-9_]*")
 _TRUE = frozenset({"1", "y", "yes", "on", "true"})
 _FALSE = frozenset({"0", "n", "no", "off", "false"})
 
@@ -16,8 +18,9 @@ _FALSE = frozenset({"0", "n", "no", "off", "false"})
 def took(wanted: str, after: str) -> bool:
     """Whether what was read back says that `wanted` is in force.
 
-    White space is folded, switches may be spelled their own way (`0` and `N`), and of a
-    list of choices the bracketed one counts.
+    White space is folded, switches may be spelled their own way (`0` and `N`), of a list of
+    choices the bracketed one counts, and a flag written to a list of flags
+    (`sched/features`) has to be in it.
     """
     want, got = " ".join(wanted.split()), " ".join(after.split())
     if want == got:
@@ -25,6 +28,8 @@ def took(wanted: str, after: str) -> bool:
     for words in (_TRUE, _FALSE):
         if want.lower() in words:
             return got.lower() in words or bool(_chosen(got) & words)
+    if _FLAG.fullmatch(want) and not _chosen(got):
+        return want in got.split()
     return want in _chosen(got)
 
 
