@@ -7,7 +7,6 @@ out: they fall where guest time puts them, whatever the operation does.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -80,12 +79,12 @@ def _from_profiles(boot: Boot, region: str) -> EventTable | None:
 
 def shares(boots: Sequence[EventTable]) -> dict[Vector, float]:
     """Share of an arm's operations that had each vector; boots weigh the same."""
-    total: Counter[Vector] = Counter()
+    total: dict[Vector, float] = {}
     for table in boots:
         operations = sum(part.size for part in table.values.values())
         for vector, part in table.values.items():
-            total[vector] += part.size / operations / len(boots)  # type: ignore[assignment]
-    return dict(total)
+            total[vector] = total.get(vector, 0.0) + part.size / operations / len(boots)
+    return total
 
 
 def changed(baseline: Sequence[EventTable], candidate: Sequence[EventTable]) -> bool:

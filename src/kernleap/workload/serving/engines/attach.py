@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from kernleap.model.errors import InfrastructureError
-from kernleap.workload.serving.engines.http import Address, NoReplyError, Reply, get
+from kernleap.model.errors import InfrastructureError, UsageError
+from kernleap.workload.serving.engines.http import Address, NoReplyError, Reply, get, parse_address
 from kernleap.workload.serving.engines.ports import listeners
 from kernleap.workload.serving.proc import descendants
 
 _RELAYS = frozenset({"docker-proxy", "rootlessport", "rootlesskit", "pasta", "slirp4netns"})
 """Processes that listen for a container and are not the server."""
+
+
+def address_problem(engine: str, argument: str) -> str | None:
+    """What is wrong with the address of a running server, or None."""
+    if not argument:
+        return f"`{engine}` needs the address of a running server"
+    try:
+        parse_address(argument, f"{engine}:{argument}")
+    except UsageError as error:
+        return error.what
+    return None
 
 
 def ask(address: Address, path: str, engine: str) -> Reply:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kernleap.model.errors import UsageError
 from kernleap.workload.serving.engines.attach import (
+    address_problem,
     ask,
     command_line,
     not_that_engine,
@@ -50,13 +50,7 @@ class Tgi:
 
     def check_argument(self, argument: str) -> str | None:
         """There must be a URL."""
-        if not argument:
-            return "`tgi` needs the address of a running server"
-        try:
-            parse_address(argument, f"tgi:{argument}")
-        except UsageError as error:
-            return error.what
-        return None
+        return address_problem(self.name, argument)
 
     @contextmanager
     def serve(self, argument: str, options: ServeOptions) -> Iterator[Serving]:

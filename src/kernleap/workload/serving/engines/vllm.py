@@ -21,6 +21,7 @@ from pathlib import Path
 
 from kernleap.model.errors import UsageError
 from kernleap.workload.serving.engines.attach import (
+    address_problem,
     ask,
     command_line,
     not_that_engine,
@@ -56,11 +57,7 @@ class Vllm:
         """A URL must be one."""
         if not argument.startswith(("http:", "https:")):
             return None
-        try:
-            parse_address(argument, f"vllm:{argument}")
-        except UsageError as error:
-            return error.what
-        return None
+        return address_problem(self.name, argument)
 
     @contextmanager
     def serve(self, argument: str, options: ServeOptions) -> Iterator[Serving]:
