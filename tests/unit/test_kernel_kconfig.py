@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kernleap.kernel.kconfig import highlights, parse
+from kernleap.kernel.kconfig import highlights
+from kernleap.model.kconfig import parse
 
 TEXT = """\
 # Automatically generated file; DO NOT EDIT.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernleap.kernel.version import (
+from kernleap.model.version import (
     KernelVersion,
     is_series,
     parse_version,

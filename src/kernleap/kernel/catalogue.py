@@ -18,8 +18,8 @@ from pathlib import Path
 
 from kernleap.kernel.cache import candidate_from
 from kernleap.kernel.source import Artifact, Candidate
-from kernleap.kernel.version import is_series, parse_version, upstream_of, version_of
 from kernleap.model.kernel import Arch
+from kernleap.model.version import is_series, parse_version, upstream_of, version_of
 
 DEFAULT_FLAVOUR = "cloud"
 _SCHEMA = 1

@@ -1,12 +1,10 @@
-"""Kernel configurations: parsing, and the settings that a performance reader looks for."""
+"""The settings in a kernel configuration that a performance reader looks for."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-_SET = re.compile(r'CONFIG_([A-Za-z0-9_]+)=(?:"(.*)"|(.*))')
-_UNSET = re.compile(r"# CONFIG_([A-Za-z0-9_]+) is not set")
+from kernleap.model.kconfig import parse
 
 _PREEMPTION = (
     ("PREEMPT_RT", "rt"),
@@ -25,17 +23,6 @@ class Highlight:
     name: str
     value: str
     option: str
-
-
-def parse(text: str) -> dict[str, str]:
-    """Options without `CONFIG_`; what *is not set* has the value `n`. Strings lose quotes."""
-    options: dict[str, str] = {}
-    for line in text.splitlines():
-        if match := _SET.fullmatch(line):
-            options[match[1]] = match[2] if match[2] is not None else match[3]
-        elif match := _UNSET.fullmatch(line):
-            options[match[1]] = "n"
-    return options
 
 
 def highlights(text: str) -> tuple[Highlight, ...]:
