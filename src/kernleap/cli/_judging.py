@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from kernleap.cli._formats import FORMATS
 from kernleap.model.errors import InfrastructureError, UsageError
 
 if TYPE_CHECKING:
@@ -20,26 +22,35 @@ STDOUT = Path("-")
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where renderings go besides the terminal. `-` is standard output, instead of the table."""
+    """Where renderings go besides the terminal, by the name of their form.
 
-    json: Path | None = None
-    html: Path | None = None
+    `-` is standard output, instead of the table.
+    """
+
+    paths: Mapping[str, Path] = field(default_factory=dict)
     everything: bool = False
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Outputs:
+        """From the parameters of a command with `_options.outputs`."""
+        paths = {form.name: options[f"{form.name}_path"] for form in FORMATS}
+        return cls({name: p for name, p in paths.items() if p is not None}, options["everything"])
 
     def check(self) -> None:
         """Find out before a long run, not after it, that a file cannot be written.
 
         Raises:
-            UsageError: a directory does not exist, or both go to standard output.
+            UsageError: a directory does not exist, or two go to the same place.
         """
-        if self.json == STDOUT and self.html == STDOUT:
-            raise UsageError("--json and --html cannot both go to standard output")
-        for option, path in (("--json", self.json), ("--html", self.html)):
-            if path is None or path == STDOUT:
-                continue
-            if path.is_dir() or not path.absolute().parent.is_dir():
+        taken: dict[Path, str] = {}
+        for name, path in self.paths.items():
+            other = taken.setdefault(path, name)
+            if other != name:
+                place = "standard output" if path == STDOUT else str(path)
+                raise UsageError(f"--{other} and --{name} cannot both go to {place}")
+            if path != STDOUT and (path.is_dir() or not path.absolute().parent.is_dir()):
                 raise UsageError(
-                    f"{option} cannot be written",
+                    f"--{name} cannot be written",
                     where=str(path),
                     cause="it is a directory" if path.is_dir() else "its directory does not exist",
                 )
@@ -54,29 +65,34 @@ def judge_and_report(store: RunStore, policy: Policy, outputs: Outputs) -> int:
     from rich.console import Console
 
     from kernleap.judge import exit_code, judge
-    from kernleap.report import html, json, terminal
+    from kernleap.report import terminal
     from kernleap.report.view import view
 
     run = store.load()
     judgement = judge(run, policy)
     page = view(judgement, run)
-    texts = {
-        "report.html": (html.render(page), outputs.html),
-        "report.json": (json.dumps(json.render(page)), outputs.json),
-    }
-    for name, (text, path) in texts.items():
-        try:
-            store.write_report(name, text)
-        except InfrastructureError as error:
-            # The verdict stands without the copy in the run; someone else's run may be read-only.
-            print(f"kernleap: {error.what} ({error.cause})", file=sys.stderr)
+    for form in FORMATS:
+        path = outputs.paths.get(form.name)
+        if path is None and not form.stored:
+            continue
+        text = form.render(page)
+        if form.stored:
+            _keep(store, form.stored, text)
         if path == STDOUT:
             click.echo(text, nl=False)
         elif path is not None:
             _write(path, text)
-    if STDOUT not in (outputs.json, outputs.html):
+    if STDOUT not in outputs.paths.values():
         terminal.render(page, Console(highlight=False), everything=outputs.everything)
     return exit_code(judgement.verdicts)
+
+
+def _keep(store: RunStore, name: str, text: str) -> None:
+    try:
+        store.write_report(name, text)
+    except InfrastructureError as error:
+        # The verdict stands without the copy in the run; someone else's run may be read-only.
+        print(f"kernleap: {error.what} ({error.cause})", file=sys.stderr)
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
+from kernleap.cli._formats import FORMATS
+
 _FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
-json_file = click.option(
-    "--json", "json_path", type=_FILE, help="Also write the report as JSON (- for stdout)."
-)
-html_file = click.option(
-    "--html", "html_path", type=_FILE, help="Also write the HTML report there (- for stdout)."
-)
+
+def outputs(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say where the report goes; `kernleap.cli._judging.Outputs.of` reads them."""
+    for form in reversed(FORMATS):
+        function = click.option(f"--{form.name}", f"{form.name}_path", type=_FILE, help=form.help)(
+            function
+        )
+    everything = click.option(
+        "--all", "everything", is_flag=True, help="List every metric, unchanged ones too."
+    )
+    return everything(function)
+
+
 policy_file = click.option(
     "--policy",
     "policy_path",
     type=click.Path(path_type=Path),
     help="Judge by this TOML file instead of the built-in policy.",
-)
-everything = click.option(
-    "--all", "everything", is_flag=True, help="List every metric, unchanged ones too."
 )
 jobs = click.option(
     "--jobs",

@@ -67,9 +67,7 @@ class Wanted:
     show_default=True,
     help="Architecture of kernels and machine.",
 )
-@_options.json_file
-@_options.html_file
-@_options.everything
+@_options.outputs
 @_options.offline
 @click.option("--resume", metavar="RUN", help="Go on with a run that was interrupted.")
 @click.option(
@@ -94,7 +92,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     """
     from kernleap.judge.policy import load
 
-    outputs = Outputs(options["json_path"], options["html_path"], options["everything"])
+    outputs = Outputs.of(options)
     outputs.check()
     policy = load(options["policy_path"])
     with showing(options["quiet"]) as show:

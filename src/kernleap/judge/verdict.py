@@ -53,9 +53,12 @@ def exit_code(verdicts: Mapping[str, Verdict] | Iterable[Verdict]) -> Exit:
 def shortfall(arm: str, policy: Policy, text: str) -> Verdict:
     """The verdict where too few boots ended well."""
     return Verdict(
-        arm, VerdictDecision.UNDECIDED, (Reason("infrastructure", text),), policy.name,
-        tuple(grade.value for grade in policy.grades),
-    )  # fmt: skip
+        arm=arm,
+        decision=VerdictDecision.UNDECIDED,
+        reasons=(Reason("infrastructure", text, decision=VerdictDecision.UNDECIDED),),
+        policy=policy.name,
+        grades=tuple(grade.value for grade in policy.grades),
+    )
 
 
 def decide(arm: str, findings: tuple[Finding, ...], policy: Policy, planned: int) -> Verdict:
@@ -93,7 +96,8 @@ _Ruling = tuple[VerdictDecision, Reason]
 def _ruling(
     decision: VerdictDecision, rule: str, text: str, findings: Iterable[Finding] = ()
 ) -> _Ruling:
-    return decision, Reason(rule, text, tuple(f.comparison.metric.name for f in findings))
+    names = tuple(f.comparison.metric.name for f in findings)
+    return decision, Reason(rule, text, names, decision)
 
 
 def _harm(finding: Finding) -> tuple[float, float]:

@@ -111,6 +111,10 @@ class Reason:
     rule: str
     text: str
     metrics: tuple[str, ...] = ()
+    decision: VerdictDecision | None = None
+    """What this rule alone would decide."""
+    evidence: tuple[str, ...] = ()
+    """What a rule rests on that is no metric: a fact with its source and date."""
 
 
 @dataclass(frozen=True, slots=True)

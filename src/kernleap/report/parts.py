@@ -145,6 +145,9 @@ class ReasonView:
     rule: str
     text: str
     metrics: tuple[str, ...]
+    decision: VerdictDecision | None
+    """What this rule alone would decide."""
+    evidence: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,7 +269,11 @@ def _candidate(
         grades=verdict.grades if verdict else (),
         reasons=tuple(
             ReasonView(
-                text.clean(r.rule, 120), text.clean(r.text, 600), tuple(map(text.clean, r.metrics))
+                rule=text.clean(r.rule, 120),
+                text=text.clean(r.text, 600),
+                metrics=tuple(map(text.clean, r.metrics)),
+                decision=r.decision,
+                evidence=tuple(text.clean(e, 300) for e in r.evidence),
             )
             for r in (verdict.reasons if verdict else ())
         ),
