@@ -9,10 +9,10 @@ from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
 
-from kernleap.judge.policy_file import Table, parse
 from kernleap.model.errors import UsageError
 from kernleap.model.metric import Grade, Metric, Role
 from kernleap.model.result import VerdictDecision
+from kernleap.strict_toml import Table, parse
 
 
 class Goal(StrEnum):
@@ -108,7 +108,7 @@ def load(path: Path | str | None = None) -> Policy:
             range, with the key and the line.
     """
     text = resources.files("kernleap.judge").joinpath("default.toml").read_text("utf-8")
-    default = parse(text, "default.toml")
+    default = parse(text, "default.toml", "policy")
     if path is None:
         return _build(default, default, "built in")
     path = Path(path)
@@ -121,7 +121,7 @@ def load(path: Path | str | None = None) -> Policy:
             cause=str(error),
             next_step="give the path of a readable TOML file, or leave --policy out",
         ) from error
-    return _build(parse(text, str(path)), default, str(path))
+    return _build(parse(text, str(path), "policy"), default, str(path))
 
 
 def _build(own: Table, default: Table, source: str) -> Policy:
