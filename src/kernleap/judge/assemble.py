@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date, datetime
+
 from kernleap.judge.arms import ArmData, collect
 from kernleap.judge.confounders import confounders
+from kernleap.judge.constraints import check
 from kernleap.judge.findings import find
 from kernleap.judge.judgement import Judgement, NoiseFloor
 from kernleap.judge.noise import noise_floor
 from kernleap.judge.policy import Policy
 from kernleap.judge.verdict import decide, shortfall
+from kernleap.model.evidence import CandidateEvidence
 from kernleap.model.result import Confounder, Finding, Verdict
 from kernleap.model.run import RunData
 from kernleap.model.trial import TrialStatus
 
 
-def judge(run: RunData, policy: Policy) -> Judgement:
-    """Judge a run. Pure: the same data and policy give the same judgement.
+def judge(
+    run: RunData,
+    policy: Policy,
+    evidence: Mapping[str, CandidateEvidence] | None = None,
+    today: date | None = None,
+) -> Judgement:
+    """Judge a run. Pure: the same arguments give the same judgement.
+
+    Args:
+        run: the run.
+        policy: the policy.
+        evidence: by arm, what is known besides the metrics; an arm left out is not known at all.
+        today: the day from which on support is counted; without one the day of the run.
 
     Only `ok` trials count. An arm with fewer of them than both the policy's `min_boots` and
     its own plan ask for gets no findings, and a verdict whose reason is `infrastructure`.
     """
+    known = evidence or {}
+    day = today or datetime.fromisoformat(run.plan.created).date()
     arms = collect(run)
     baseline = run.plan.baseline.name
     findings: dict[str, tuple[Finding, ...]] = {}
@@ -40,7 +58,13 @@ def judge(run: RunData, policy: Policy) -> Judgement:
         verdicts[arm.name] = (
             shortfall(arm.name, policy, lack)
             if lack
-            else decide(arm.name, found, policy, _planned(run, baseline, arm.name))
+            else decide(
+                arm.name,
+                found,
+                policy,
+                _planned(run, baseline, arm.name),
+                check(policy.constraints, known.get(arm.name, CandidateEvidence()), day),
+            )
         )
     return Judgement(
         plan=run.plan,

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
 
+from kernleap.judge.policy_constraints import TABLES, Constraints, read
 from kernleap.model.errors import UsageError
 from kernleap.model.metric import Grade, Metric, Role
 from kernleap.model.result import VerdictDecision
@@ -65,6 +66,9 @@ class Policy:
     metric_margins: tuple[tuple[str, float], ...]
     forms: Mapping[str, FormKnowledge]
     behaviour: BehaviourRules
+    constraints: Constraints = field(default_factory=Constraints)
+    on_unknown: VerdictDecision | None = VerdictDecision.UNDECIDED
+    """What a constraint decides whose fact nobody knows. None: ignored."""
     source: str = field(default="built in")
 
     def is_primary(self, metric: Metric) -> bool:
@@ -97,6 +101,11 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
+def default_text() -> str:
+    """The built-in policy as written: complete, and explained key by key."""
+    return resources.files("kernleap.judge").joinpath("default.toml").read_text("utf-8")
+
+
 def load(path: Path | str | None = None) -> Policy:
     """The policy in that TOML file; without one the built-in default.
 
@@ -107,8 +116,7 @@ def load(path: Path | str | None = None) -> Policy:
         UsageError: unreadable, not TOML, an unknown key, or a value of the wrong type or
             range, with the key and the line.
     """
-    text = resources.files("kernleap.judge").joinpath("default.toml").read_text("utf-8")
-    default = parse(text, "default.toml", "policy")
+    default = parse(default_text(), "default.toml", "policy")
     if path is None:
         return _build(default, default, "built in")
     path = Path(path)
@@ -126,8 +134,10 @@ def load(path: Path | str | None = None) -> Policy:
 
 def _build(own: Table, default: Table, source: str) -> Policy:
     top = own.over(default)
-    top.only("name", "goal", "alpha", "min_boots", "grades", "on_behaviour_change",
-             "primary", "guard", "margins", "forms", "behaviour")  # fmt: skip
+    top.only(
+        "name", "goal", "alpha", "min_boots", "grades", "on_behaviour_change", "on_unknown",
+        "primary", "guard", "margins", "forms", "behaviour", *TABLES,
+    )  # fmt: skip
     primary, guard = top.table("primary"), top.table("guard")
     primary.only("metrics", "min_gain")
     guard.only("metrics", "margin")
@@ -135,7 +145,8 @@ def _build(own: Table, default: Table, source: str) -> Policy:
     margins.only(*(role.value for role in Role), "metrics")
     behaviour.only("min_boots", "events", "overlap")
     forms = top.table("forms")
-    changed = top.choice("on_behaviour_change", ("hold", "reject", "undecided", "ignore"))
+    words = ("hold", "reject", "undecided", "ignore")
+    changed, unknown = (top.choice(k, words) for k in ("on_behaviour_change", "on_unknown"))
     return Policy(
         name=top.text("name"),
         goal=Goal(top.choice("goal", tuple(goal.value for goal in Goal))),
@@ -158,6 +169,8 @@ def _build(own: Table, default: Table, source: str) -> Policy:
             events=behaviour.number("events", 0.0, 1e6),
             overlap=behaviour.number("overlap", 0.0, 1.0),
         ),
+        constraints=read(top),
+        on_unknown=None if unknown == "ignore" else VerdictDecision(unknown),
         source=source,
     )
 

@@ -5,9 +5,11 @@ Rules, in order; the first that applies decides, and all that apply are given as
 `infrastructure`  too few good boots where enough were planned: *undecided*, no numbers
 `min-boots`       fewer boots planned than the policy asks for: *undecided*
 `no-evidence`     no guarded or primary metric was measured: *undecided*
+a constraint      (named by its key, `lifecycle.longterm`) is broken: *reject*
 `guard`           a guarded metric is worse by more than the guard margin: *reject*
 `behaviour`       a guarded path is longer because events changed: as the policy says
 `guard-open`      a guarded path may be worse by more than the guard margin: *undecided*
+a constraint      is not known to be met: as the policy says; about money: *hold* if broken
 `gain`            a primary metric is better by the minimum gain or more: *adopt* (rollout)
 `gate`            nothing that is guarded got worse: *adopt* (gate), that is, passed
 `gain-open`       no gain is shown, but one is not excluded: *undecided* (rollout)
@@ -19,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import inf
 
+from kernleap.judge.constraints import Outcome
 from kernleap.judge.policy import Goal, Policy
 from kernleap.model.errors import Exit
 from kernleap.model.metric import Better, Role
@@ -61,7 +64,13 @@ def shortfall(arm: str, policy: Policy, text: str) -> Verdict:
     )
 
 
-def decide(arm: str, findings: tuple[Finding, ...], policy: Policy, planned: int) -> Verdict:
+def decide(
+    arm: str,
+    findings: tuple[Finding, ...],
+    policy: Policy,
+    planned: int,
+    constraints: tuple[Outcome, ...] = (),
+) -> Verdict:
     """Apply the policy's rules.
 
     Args:
@@ -69,16 +78,22 @@ def decide(arm: str, findings: tuple[Finding, ...], policy: Policy, planned: int
         findings: all its findings.
         policy: the policy.
         planned: boots planned for the smaller of the two arms.
+        constraints: how the candidate stands to the policy's constraints.
     """
     guarded = [f for f in findings if policy.is_guarded(f.comparison.metric)]
     primary = [f for f in findings if policy.is_primary(f.comparison.metric)]
+    broken, doubtful = _constraints(constraints, policy)
+    goal = [ruling for ruling in _goal(primary, guarded, policy) if ruling is not None]
+    # A doubt stands in the way of adopting; it does not make a *hold* uncertain.
+    adopts = bool(goal) and goal[0][0] is VerdictDecision.ADOPT
     rulings = [
         _min_boots(planned, policy),
         _evidence(guarded, primary),
+        *broken,
         _guard(guarded, policy),
         _behaviour(guarded, policy),
         _guard_open(guarded, policy),
-        *_goal(primary, guarded, policy),
+        *(doubtful + goal if adopts else goal + doubtful),
     ]
     applied = [ruling for ruling in rulings if ruling is not None]
     return Verdict(
@@ -120,6 +135,19 @@ def _largest(findings: Iterable[Finding]) -> str:
 
 def _count(findings: list[Finding]) -> str:
     return "1 metric" if len(findings) == 1 else f"{len(findings)} metrics"
+
+
+def _constraints(
+    outcomes: Iterable[Outcome], policy: Policy
+) -> tuple[list[_Ruling], list[_Ruling]]:
+    """Rulings of constraints: those that reject, and those that only stand in the way."""
+    rulings = [
+        (reason.decision, reason)
+        for outcome in outcomes
+        if (reason := outcome.reason(policy.on_unknown)) is not None and reason.decision is not None
+    ]
+    first = [r for r in rulings if r[0] is VerdictDecision.REJECT]
+    return first, [r for r in rulings if r[0] is not VerdictDecision.REJECT]
 
 
 def _min_boots(planned: int, policy: Policy) -> _Ruling | None:
