@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kernleap.strict_toml import Table
 from kernleap.model.evidence import RISK_LEVELS
+from kernleap.strict_toml import Table
 
 TABLES = ("lifecycle", "cost", "sovereignty")
 _MOST = 1_000_000
