@@ -42,3 +42,4 @@ def runs_in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digests, and to fetch and build them for each test would take minutes.
     """
     monkeypatch.setenv("KERNLEAP_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("KERNLEAP_STATE", str(tmp_path / "state"))

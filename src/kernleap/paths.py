@@ -26,3 +26,18 @@ def runs_dir() -> Path:
         return Path(explicit).expanduser().absolute()
     base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(base).expanduser().absolute() / "kernleap" / "runs"
+
+
+def state_dir() -> Path:
+    """Directory of what is true of this machine until it boots again: locks, changed knobs.
+
+    `$KERNLEAP_STATE`, else `/run/kernleap` for root, else `$XDG_RUNTIME_DIR/kernleap`, else the
+    directory of runs. Not a user's choice of runs: two of them set the same kernel's knobs.
+    """
+    if explicit := os.environ.get("KERNLEAP_STATE"):
+        return Path(explicit).expanduser().absolute()
+    if os.geteuid() == 0 and Path("/run").is_dir():
+        return Path("/run/kernleap")
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(runtime) / "kernleap"
+    return runs_dir()

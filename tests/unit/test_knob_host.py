@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from kernleap.machine.knob_host import host_knobs, path_of, recover, text_before
-from kernleap.machine.knob_journal import KnobFact
+from kernleap.machine.knob_file import path_of, text_before
+from kernleap.machine.knob_host import host_knobs, recover
+from kernleap.machine.knob_journal import Journal, KnobFact
 from kernleap.model.errors import InfrastructureError, UsageError
 from kernleap.model.kernel import Modifier, ModifierKind
 
@@ -274,3 +275,65 @@ def test_a_real_choice_among_words(tmp_path):
         assert f"[{wanted}]" in SWAPPING.read_text()
         assert fact.after != fact.before
     assert SWAPPING.read_text() == before
+
+
+BYTES, RATIO = (
+    Modifier(SYSCTL, "vm.dirty_bytes", "1048576"),
+    Modifier(SYSCTL, "vm.dirty_ratio", "5"),
+)
+
+
+@pytest.mark.parametrize("others", [[RATIO], [Modifier(SYSCTL, "vm/dirty_ratio", "5")]])
+def test_knobs_that_change_each_other_are_refused(files, where, others):
+    with (
+        pytest.raises(UsageError, match="change each other"),
+        host_knobs([BYTES, *others], **where),
+    ):
+        raise AssertionError("entered")
+
+
+@pytest.mark.parametrize(
+    "key", ["kernel.modules_disabled", "net.ipv4.ip_forward", "net.ipv6.conf.all.disable_ipv6"]
+)
+def test_what_cannot_be_taken_back_is_refused(files, where, key):
+    with pytest.raises(UsageError, match="not touched"), host_knobs(
+        [Modifier(SYSCTL, key, "1")], **where
+    ):  # fmt: skip
+        raise AssertionError("entered")
+
+
+def test_two_names_of_one_knob_are_refused(files, where):
+    (files / "sysfs/policy0").symlink_to("block")
+    other = Modifier(SYSFS, "policy0/queue", "32")
+    with pytest.raises(UsageError, match="two names"), host_knobs([QUEUE, other], **where):
+        raise AssertionError("entered")
+    assert as_before(files)
+
+
+DIRTY = Path("/proc/sys/vm/dirty_bytes")
+
+
+@pytest.mark.skipif(not os.access(DIRTY, os.W_OK), reason="needs the right to set sysctls")
+@pytest.mark.parametrize("how", ["left", "killed"])
+def test_a_real_couple_is_put_back_by_the_one_in_force(tmp_path, how):
+    ratio = DIRTY.with_name("dirty_ratio")
+    before = (DIRTY.read_text(), ratio.read_text())
+    assert "0\n" in before  # one of them is not in force: written back, it would be refused
+    asked = (DIRTY, "1073741824") if before[0] == "0\n" else (ratio, "19")
+    modifier = Modifier(SYSCTL, f"vm.{asked[0].name}", asked[1])
+    if how == "left":
+        with host_knobs([modifier], directory=tmp_path) as (fact,):
+            assert asked[0].read_text().strip() == asked[1] == fact.after
+            assert (DIRTY.read_text(), ratio.read_text()) != before
+    else:
+        journal = Journal(tmp_path)
+        manager = host_knobs([modifier], directory=tmp_path)
+        manager.__enter__()
+        document = journal.file.read_bytes()
+        manager.__exit__(None, None, None)
+        # As a kill between the two would have left it.
+        asked[0].write_text(asked[1])
+        journal.file.write_bytes(document)
+        recover(directory=tmp_path)
+    assert (DIRTY.read_text(), ratio.read_text()) == before
+    assert not list(tmp_path.glob("*.json"))

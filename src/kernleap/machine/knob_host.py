@@ -3,7 +3,8 @@
 What each knob was is written to a journal, and that journal to the disk, before the first one is
 touched. It is removed when all have been put back; one that is found at the next start belongs
 to a kernleap that was killed, and is replayed. A lock keeps two of them from setting knobs at once,
-and one from replaying the journal of another that lives.
+and one from replaying the journal of another that lives. Where setting a knob changes a partner of
+it (`vm.dirty_bytes`, `vm.dirty_ratio`), both are journalled, and put back by the one in force.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from kernleap import paths
+from kernleap.machine.knob_file import (
+    ROOTS,
+    in_force,
+    path_of,
+    read_knob,
+    text_before,
+    write_knob,
+)
 from kernleap.machine.knob_journal import Journal, KnobFact, refuse
-from kernleap.machine.knobs import took
+from kernleap.machine.knob_rules import partner_of, refuse_unsafe
 from kernleap.model.errors import InfrastructureError, UsageError
 from kernleap.model.kernel import Modifier, ModifierKind
-
-ROOTS: Mapping[ModifierKind, Path] = {
-    ModifierKind.SYSCTL: Path("/proc/sys"),
-    ModifierKind.SYSFS: Path("/sys"),
-    ModifierKind.DEBUGFS: Path("/sys/kernel/debug"),
-}
-_FLAG_LISTS = {("debugfs", "sched/features")}
 
 
 @contextmanager
@@ -40,36 +42,60 @@ def host_knobs(
 
     Args:
         modifiers: sysctl, sysfs and debugfs modifiers; none is fine.
-        directory: of the journal; the runs directory if None.
+        directory: of the journal; None: that of this machine's state.
         roots: where the knobs of each kind are.
 
     Yields:
         The knobs as they read after all were set.
 
     Raises:
-        UsageError: a boot parameter, the same knob twice, no such knob, one that cannot be read
-            or written, or a value that the kernel refused or turned into another. Nothing is
-            changed then.
+        UsageError: a boot parameter, the same knob twice, one that cannot be put back, two that
+            change each other, no such knob, one that cannot be read or written, or a value that
+            the kernel refused or turned into another. Nothing is changed then.
         InfrastructureError: another kernleap has knobs set, the journal cannot be written, or a
             knob could not be put back (its text says which, and how to do it by hand).
     """
-    refuse(modifiers)
-    journal = Journal(directory or paths.runs_dir())
+    journal = Journal(directory or paths.state_dir())
     with journal.locked():
         _replay(journal, roots)
-        before = [_read_before(modifier, roots) for modifier in modifiers]
+        before = check_knobs_exist(modifiers, roots=roots)
         if not before:
             yield ()
             return
-        journal.write(before)
-        facts = list(before)
+        # Behind the knobs that were asked for: what is put back first are these.
+        partners = _partners(before, roots)
+        facts = [*before, *partners]
+        journal.write(facts)
         try:
             for index, fact in enumerate(before):
                 facts[index] = _set(fact, roots)
                 journal.write(facts)
-            yield tuple(facts)
+            for index, fact in enumerate(before):
+                _check_still(facts[index], fact, roots)
+            if partners:
+                facts[len(before) :] = [_as_it_reads(fact, roots) for fact in partners]
+                journal.write(facts)
+            yield tuple(facts[: len(before)])
         finally:
             _put_back(journal, facts, roots)
+
+
+def check_knobs_exist(
+    modifiers: Sequence[Modifier], *, roots: Mapping[ModifierKind, Path] = ROOTS
+) -> list[KnobFact]:
+    """What these knobs are now; nothing is touched. UsageError as `host_knobs`."""
+    refuse(modifiers)
+    refuse_unsafe(modifiers)
+    facts = [_read_before(modifier, roots) for modifier in modifiers]
+    files: dict[Path, Modifier] = {}
+    for modifier in modifiers:
+        path = path_of(modifier, roots).resolve()
+        if path in files:
+            raise UsageError(
+                "two names of one knob", where=f"{files[path]} {modifier}", cause=str(path)
+            )
+        files[path] = modifier
+    return facts
 
 
 def recover(
@@ -83,34 +109,21 @@ def recover(
     Raises:
         InfrastructureError: another kernleap has knobs set now, or a knob cannot be put back.
     """
-    journal = Journal(directory or paths.runs_dir())
+    journal = Journal(directory or paths.state_dir())
     if not journal.file.exists():
         return ()
     with journal.locked():
         return _replay(journal, roots)
 
 
-def path_of(modifier: Modifier, roots: Mapping[ModifierKind, Path] = ROOTS) -> Path:
-    """The file of a knob. A sysctl has dots for slashes, unless it has slashes.
-
-    Raises:
-        UsageError: it would lie elsewhere than the knobs of its kind.
-    """
-    key = modifier.key
-    if modifier.kind is ModifierKind.SYSCTL and "/" not in key:
-        key = key.replace(".", "/")
-    root = roots[modifier.kind]
-    path = root / key
-    # Resolved: /sys is full of links that point into /sys.
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise UsageError(f"{modifier} is not below {root}")
-    return path
-
-
 def _read_before(modifier: Modifier, roots: Mapping[ModifierKind, Path]) -> KnobFact:
     path = path_of(modifier, roots)
     if not path.is_file():
-        mount = "; debugfs may not be mounted: mount -t debugfs debugfs /sys/kernel/debug"
+        mount = (
+            "; debugfs is not mounted: mount -t debugfs debugfs /sys/kernel/debug"
+            if not any(roots[ModifierKind.DEBUGFS].glob("*"))
+            else ""
+        )
         raise UsageError(
             "the running kernel has no such knob",
             where=str(path),
@@ -119,7 +132,7 @@ def _read_before(modifier: Modifier, roots: Mapping[ModifierKind, Path]) -> Knob
             next_step=f"ls {path.parent}",
         )
     try:
-        before = _read(path)
+        before = read_knob(path)
     except OSError as error:
         raise UsageError(
             "a knob that cannot be read cannot be put back, so it is not touched",
@@ -138,21 +151,48 @@ def _read_before(modifier: Modifier, roots: Mapping[ModifierKind, Path]) -> Knob
 def _set(fact: KnobFact, roots: Mapping[ModifierKind, Path]) -> KnobFact:
     path = path_of(fact.modifier, roots)
     try:
-        _write(path, fact.wanted)
-        after = _read(path)
+        write_knob(path, fact.wanted)
+        after = read_knob(path)
     except OSError as error:
         raise UsageError(
             f"the kernel refused {fact.modifier}: {error.strerror}",
             where=str(path),
             cause=f"it reads {fact.before!r}",
         ) from error
-    if not _in_force(fact, after):
+    if not in_force(fact, after):
         raise UsageError(
             f"{fact.modifier} did not take: it reads {after!r}",
             where=str(path),
             cause="the kernel rounds it, bounds it, or acts on it without keeping it",
         )
     return replace(fact, after=after)
+
+
+def _partners(facts: Sequence[KnobFact], roots: Mapping[ModifierKind, Path]) -> list[KnobFact]:
+    """Knobs that setting these changes, as they are."""
+    found = []
+    for fact in facts:
+        if (key := partner_of(fact.modifier)) is not None:
+            partner = Modifier(fact.modifier.kind, key, "0")
+            now = _read_before(partner, roots)
+            found.append(replace(now, wanted=now.before))
+    return found
+
+
+def _as_it_reads(fact: KnobFact, roots: Mapping[ModifierKind, Path]) -> KnobFact:
+    return replace(fact, after=read_knob(path_of(fact.modifier, roots)))
+
+
+def _check_still(fact: KnobFact, before: KnobFact, roots: Mapping[ModifierKind, Path]) -> None:
+    """UsageError if a knob no longer reads as it did when it was set: a later one changed it."""
+    now = _as_it_reads(fact, roots)
+    if now.after != fact.after:
+        raise UsageError(
+            f"{fact.modifier} did not last: it reads {now.after!r}",
+            where=str(path_of(before.modifier, roots)),
+            cause="another knob of the same arm, or another program, changes it",
+            next_step="give knobs that change each other to two arms",
+        )
 
 
 def _put_back(
@@ -187,10 +227,10 @@ def _put_back(
 def _problem_putting_back(fact: KnobFact, roots: Mapping[ModifierKind, Path]) -> str | None:
     path = path_of(fact.modifier, roots)
     try:
-        if _read(path) == fact.before:
+        if read_knob(path) == fact.before:
             return None
-        _write(path, text_before(fact))
-        now = _read(path)
+        write_knob(path, text_before(fact))
+        now = read_knob(path)
     except OSError as error:
         return f"{fact.key}: {error.strerror}"
     return None if now == fact.before else f"{fact.key}: it reads {now!r}, it was {fact.before!r}"
@@ -202,7 +242,7 @@ def _replay(journal: Journal, roots: Mapping[ModifierKind, Path]) -> tuple[str, 
     for fact in facts:
         path = path_of(fact.modifier, roots)
         try:
-            now = _read(path)
+            now = read_knob(path)
         except OSError:
             now = None
         if now is None:
@@ -217,43 +257,3 @@ def _replay(journal: Journal, roots: Mapping[ModifierKind, Path]) -> tuple[str, 
             lines.append(f"{path} is put back to {text_before(fact)!r}")
     _put_back(journal, ours, roots)
     return tuple(lines)
-
-
-def text_before(fact: KnobFact) -> str:
-    """What to write so that a knob is again what it was.
-
-    Of a list of choices that is the bracketed one (`always [madvise] never`); of a list of flags,
-    where writing one word sets that flag alone (`sched/features`), the flag as it was.
-    """
-    words = fact.before.split()
-    if chosen := [word[1:-1] for word in words if word[:1] == "[" and word[-1:] == "]"]:
-        return chosen[0]
-    return _flag(fact, fact.before) or fact.before
-
-
-def _in_force(fact: KnobFact, after: str) -> bool:
-    return took(fact.wanted, _flag(fact, after) or after)
-
-
-def _flag(fact: KnobFact, text: str) -> str | None:
-    """How the list of flags `text` (`A NO_B C`) has the one that is set by writing `B` or `NO_B`.
-
-    None for knobs that are no such list.
-    """
-    if (fact.kind, fact.key) not in _FLAG_LISTS:
-        return None
-    name = fact.wanted.removeprefix("NO_")
-    return next((word for word in text.split() if word.removeprefix("NO_") == name), None)
-
-
-def _read(path: Path) -> str:
-    return path.read_text("utf-8", "surrogateescape").rstrip("\n")
-
-
-def _write(path: Path, text: str) -> None:
-    """In one call, as the kernel wants it. OSError where it refuses."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, text.encode("utf-8", "surrogateescape"))
-    finally:
-        os.close(descriptor)

@@ -102,7 +102,7 @@ class Journal:
             "the journal of knobs cannot be kept, so none is touched",
             where=str(self.file),
             cause=error.strerror,
-            next_step="set KERNLEAP_RUNS to a directory that can be written",
+            next_step="set KERNLEAP_STATE to a directory that can be written",
         )
 
 
