@@ -12,6 +12,7 @@ from kernleap.judge.findings import find
 from kernleap.judge.judgement import Judgement, NoiseFloor
 from kernleap.judge.noise import noise_floor
 from kernleap.judge.policy import Policy
+from kernleap.judge.timed_noise import noise_warnings
 from kernleap.judge.verdict import decide, shortfall
 from kernleap.model.evidence import CandidateEvidence
 from kernleap.model.result import Confounder, Finding, Verdict
@@ -109,6 +110,7 @@ def _warnings(run: RunData, arms: dict[str, ArmData], noise: NoiseFloor | None) 
             "the baseline against itself shows a change in "
             f"{', '.join(noise.false_calls[:5])}: this run's numbers are not to be trusted"
         )
+    found += noise_warnings(run)
     for record in run.records:
         found += [f"trial {record.trial.id}: {text}" for text in record.warnings]
     return tuple(dict.fromkeys(found))

@@ -10,7 +10,7 @@ import numpy as np
 from kernleap.judge.arms import ArmData, BootValue, pairs, summarise
 from kernleap.judge.events import EVENTS
 from kernleap.judge.policy import Policy
-from kernleap.model.metric import Metric
+from kernleap.model.metric import Grade, Metric, Role
 from kernleap.model.result import ArmValues
 from kernleap.stats import Effect, Prior, Scale, estimate
 
@@ -55,12 +55,14 @@ class Compared:
 def compare(
     metric: Metric, baseline: ArmData, candidate: ArmData, policy: Policy
 ) -> Compared | None:
-    """Compare one metric; None if an arm has no samples of it."""
+    """Compare one metric; None if an arm has no samples of it, or it counts what never happened."""
     first, second = baseline.values(metric), candidate.values(metric)
-    if not first or not second:
+    if not first or not second or _never_happened(metric, (*first, *second)):
         return None
     known = policy.knowledge(metric)
-    gap = min(max(5 * known.scatter, 0.001), 0.01)
+    timed = metric.grade is Grade.TIMED
+    # Counts have levels; times scatter all over, and two of them apart are no two modes.
+    gap = inf if timed else min(max(5 * known.scatter, 0.001), 0.01)
     here, there = summarise(first, gap), summarise(second, gap)
 
     common = pairs(first, second)
@@ -72,9 +74,8 @@ def compare(
     scale = _scale(metric, a, b)
     size = max(abs(here.median), abs(there.median))
     scatter = known.scatter if scale is Scale.LOG else _linear_scatter(metric, policy, size)
-    effect = estimate(
-        a, b, prior=Prior(scatter), paired=paired, scale=scale, confidence=1 - policy.alpha
-    )
+    prior = Prior(0.0, 0.0) if timed else Prior(scatter)
+    effect = estimate(a, b, prior=prior, paired=paired, scale=scale, confidence=1 - policy.alpha)
     margin = policy.margin(metric)
     if scale is Scale.LOG:
         point = log(there.median / here.median)
@@ -97,6 +98,12 @@ def compare(
         margin=margin,
         quality=_quality(here, there, paired, len(common)),
     )
+
+
+def _never_happened(metric: Metric, values: tuple[BootValue, ...]) -> bool:
+    """Whether this is a kind of error that no trial saw: nothing to compare, or to correct for."""
+    counted_up = metric.grade is Grade.TIMED and metric.role is Role.BEHAVIOUR
+    return counted_up and not any(item.value for item in values)
 
 
 def _numbers(values: tuple[BootValue, ...]) -> list[float]:

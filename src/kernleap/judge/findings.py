@@ -11,7 +11,7 @@ from kernleap.judge.arms import ArmData
 from kernleap.judge.compare import Compared, compare
 from kernleap.judge.explain import explain
 from kernleap.judge.policy import Policy
-from kernleap.model.metric import Better, Metric, Role
+from kernleap.model.metric import Better, Grade, Metric, Role
 from kernleap.model.result import Comparison, Decision, Finding
 from kernleap.stats import adjust, boots_needed, overlap_share, separation_p
 
@@ -117,7 +117,8 @@ def _beyond_margin(case: Case) -> Ruling:
         if not case.settled:
             return _new_state(case)
         return Decision.BEHAVIOUR_CHANGED, (
-            f"differs beyond the margin of {item.margin:.2%} under a fixed schedule"
+            f"differs beyond the margin of {item.margin:.2%}"
+            f"{'' if item.metric.grade is Grade.TIMED else ' under a fixed schedule'}"
         )
     return _settled_path(case) if case.settled else _scheduled_path(case)
 
@@ -131,6 +132,8 @@ def _direction(item: Compared) -> Decision:
 def _settled_path(case: Case) -> Ruling:
     """A path under a fixed schedule: longer or shorter, if the same things happened."""
     item = case.item
+    if item.metric.grade is Grade.TIMED:
+        return _direction(item), f"the whole interval lies beyond the margin of {item.margin:.2%}"
     here, there = case.events()
     if events.changed(here, there):
         differs = events.describe(here[0].modal, there[0].modal)

@@ -38,6 +38,10 @@ class FormKnowledge:
     behaviour_margin: float | None = None
 
 
+TIMED = FormKnowledge(scatter=0.0, events=0.0, settled=True)
+"""Times: no scatter is known beforehand, and there are no schedules to tell apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class BehaviourRules:
     """When behaviour may be called changed; see default.toml for each key."""
@@ -81,7 +85,9 @@ class Policy:
         return metric.grade in self.grades and _matches(metric.name, patterns)
 
     def knowledge(self, metric: Metric) -> FormKnowledge:
-        """What is known of the metric's form."""
+        """What is known of the metric's form; of time on another's machine that is nothing."""
+        if metric.grade is Grade.TIMED:
+            return TIMED
         return self.forms.get(metric.form, self.forms["*"])
 
     def margin(self, metric: Metric) -> float:

@@ -60,7 +60,6 @@ def shortfall(arm: str, policy: Policy, text: str) -> Verdict:
         decision=VerdictDecision.UNDECIDED,
         reasons=(Reason("infrastructure", text, decision=VerdictDecision.UNDECIDED),),
         policy=policy.name,
-        grades=tuple(grade.value for grade in policy.grades),
     )
 
 
@@ -95,13 +94,14 @@ def decide(
         _guard_open(guarded, policy),
         *(doubtful + goal if adopts else goal + doubtful),
     ]
+    measured = {finding.comparison.metric.grade for finding in findings}
     applied = [ruling for ruling in rulings if ruling is not None]
     return Verdict(
         arm=arm,
         decision=applied[0][0],
         reasons=tuple(reason for _, reason in applied),
         policy=policy.name,
-        grades=tuple(grade.value for grade in policy.grades),
+        grades=tuple(grade.value for grade in policy.grades if grade in measured),
     )
 
 

@@ -17,7 +17,7 @@ LEAST_HZ = 100
 
 def accounting() -> Accounting:
     """What the running kernel's configuration says, or the worst case without it."""
-    return accounting_of(_running_config(), _full_dynticks())
+    return accounting_of(running_config(), _full_dynticks())
 
 
 def accounting_of(config: str, full_dynticks: bool) -> Accounting:
@@ -65,7 +65,22 @@ def machine_of(text: str) -> MachineSample:
     return MachineSample(user + nice + system + irq + softirq, softirq, irq, steal)
 
 
-def _running_config() -> str:
+def net_softirqs() -> int | None:
+    """NET_RX and NET_TX softirqs of all CPUs since boot; None where /proc/softirqs is missing."""
+    try:
+        return net_softirqs_of(read_text("/proc/softirqs"))
+    except OSError:
+        return None
+
+
+def net_softirqs_of(text: str) -> int:
+    """Read the text of /proc/softirqs: a line for each kind, a column for each CPU."""
+    rows = (line.split() for line in text.splitlines()[1:])
+    return sum(sum(map(int, row[1:])) for row in rows if row and row[0] in ("NET_RX:", "NET_TX:"))
+
+
+def running_config() -> str:
+    """The running kernel's configuration, "" if it cannot be had."""
     try:
         return gzip.decompress(Path("/proc/config.gz").read_bytes()).decode("utf-8", "replace")
     except (OSError, EOFError):

@@ -9,11 +9,13 @@ too few ticks in a window takes the ratio of the whole tree.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +24,9 @@ import numpy as np
 from kernleap.machine.base import Interrupted
 from kernleap.model.errors import InfrastructureError
 from kernleap.model.serving import Accounting, ServingProfile, ServingWindow, ThreadUse
-from kernleap.probe.accounting import MachineSample, accounting, sample_machine
+from kernleap.probe.accounting import MachineSample, accounting, net_softirqs, sample_machine
+from kernleap.probe.energy import EnergyMeters, energy_meters
+from kernleap.probe.wakeups import WakeupCounter
 from kernleap.workload.serving import driver
 from kernleap.workload.serving.engines import Serving
 from kernleap.workload.serving.load import LoadSpec
@@ -30,6 +34,7 @@ from kernleap.workload.serving.proc import read_text
 from kernleap.workload.serving.process_tree import TreeAccount, TreeSample, difference
 from kernleap.workload.serving.records import ABSENT, read_events, read_requests
 from kernleap.workload.serving.result import LoadResult
+from kernleap.workload.serving.timed import MachineCosts
 
 IDLE_S = 1.0
 """How long the server is watched with nothing asked of it."""
@@ -46,6 +51,46 @@ class _Edge:
     machine: MachineSample
     ticks: dict[_Key, tuple[int, int]]
     """User and kernel ticks by process and thread."""
+    net_softirqs: int | None
+    wakeups: int | None
+    energy: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A server under one load: its profile, what its client saw, what it cost the machine.
+
+    `machine` has an item for each window; `missing` says what cannot be measured here, and why.
+    """
+
+    profile: ServingProfile
+    result: LoadResult
+    machine: tuple[MachineCosts, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Probes:
+    """What is read at each edge."""
+
+    account: TreeAccount
+    wakeups: WakeupCounter
+    meters: EnergyMeters
+
+    def edge(self) -> _Edge:
+        tree, machine = self.account.sample(), sample_machine()
+        ticks = {
+            (t.pid, t.tid): found for t in tree.threads if (found := _thread_ticks(t.pid, t.tid))
+        }
+        return _Edge(
+            tree, machine, ticks, net_softirqs(), self.wakeups.read(), self.meters.sample()
+        )
+
+    def missing(self) -> tuple[str, ...]:
+        problem = self.wakeups.problem
+        return ((f"wakeups: {problem}",) if problem else ()) + tuple(
+            f"energy: {text}" for text in self.meters.missing
+        )
 
 
 def measure_windows(
@@ -59,6 +104,25 @@ def measure_windows(
     stop: threading.Event | None = None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> ServingProfile:
+    """The profile that `observe` gives, after watching the server idle. Raises as it does."""
+    return observe(
+        serving, load, workdir, streams=streams, windows=windows, window_s=window_s,
+        idle_s=IDLE_S, stop=stop, progress=progress,
+    ).profile  # fmt: skip
+
+
+def observe(
+    serving: Serving,
+    load: LoadSpec,
+    workdir: Path,
+    *,
+    streams: int,
+    windows: int,
+    window_s: float,
+    idle_s: float,
+    stop: threading.Event | None = None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Observation:
     """Watch the server idle, then under `load` for `windows` times `window_s`.
 
     Args:
@@ -66,6 +130,7 @@ def measure_windows(
         load: what is asked of it; its duration is set here, its warm-up is kept.
         workdir: takes the driver's records.
         streams: requests in flight, for the record.
+        idle_s: how long it is watched with nothing asked of it.
         stop: ends the load when set.
         progress: called with the number of windows that have ended.
 
@@ -75,29 +140,31 @@ def measure_windows(
     """
     stop = stop or threading.Event()
     account = serving.account()
-    idle_ratio = _idle(account, stop)
+    idle_ratio = _idle(account, idle_s, stop)
     how = accounting()
     spec, target = driver.load_of(
         replace(load, duration_s=windows * window_s + 2 * _SETTLE_S, requests=0, drain_s=5.0),
         serving,
     )
+    threads = [thread.tid for thread in account.sample().threads]
+    probes = _Probes(account, WakeupCounter.of(threads), energy_meters())
     edges: list[_Edge] = []
     # Set on any error here too, so that the driver does not go on for nobody.
     ended = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, closing(probes.wakeups):
         running = pool.submit(driver.run, spec, target, workdir, keep_events=True, stop=ended)
         try:
             start = time.monotonic() + load.warmup_s + _SETTLE_S
             for index in range(windows + 1):
-                _sleep_until(start + index * window_s, stop, running)
-                edges.append(_edge(account))
+                _sleep_until(start + index * window_s, stop, running, serving)
+                edges.append(probes.edge())
                 serving.check_alive()
                 progress(index)
             result = running.result()
         finally:
             ended.set()
     found = _windows(serving, result, edges, how)
-    return ServingProfile(
+    profile = ServingProfile(
         engine=serving.facts.engine,
         streams=streams,
         cpus=len(os.sched_getaffinity(0)),
@@ -110,20 +177,39 @@ def measure_windows(
         requests=sum(result.measured.values()),
         windows=found,
     )
+    costs = tuple(
+        _costs(before, after, probes.meters) for before, after in itertools.pairwise(edges)
+    )
+    return Observation(profile, result, costs, probes.missing())
 
 
-def _idle(account: TreeAccount, stop: threading.Event) -> float:
+def _costs(before: _Edge, after: _Edge, meters: EnergyMeters) -> MachineCosts:
+    def more(first: int | None, last: int | None) -> int | None:
+        return None if first is None or last is None else last - first
+
+    elapsed_s = (after.tree.at_ns - before.tree.at_ns) / 1e9
+    return MachineCosts(
+        wakeups=more(before.wakeups, after.wakeups),
+        net_softirqs=more(before.net_softirqs, after.net_softirqs),
+        joules=meters.between(before.energy, after.energy, elapsed_s),
+    )
+
+
+def _idle(account: TreeAccount, seconds: float, stop: threading.Event) -> float:
     before = account.sample()
-    if stop.wait(IDLE_S):
+    if stop.wait(seconds):
         raise Interrupted
     use = difference(before, account.sample())
     return use.cpu_ns / use.elapsed_ns
 
 
-def _sleep_until(moment: float, stop: threading.Event, running: Future[LoadResult]) -> None:
+def _sleep_until(
+    moment: float, stop: threading.Event, running: Future[LoadResult], serving: Serving
+) -> None:
     while (left := moment - time.monotonic()) > 0:
         if stop.wait(min(left, 0.1)):
             raise Interrupted
+        serving.check_alive()
         if running.done():
             running.result()
             raise InfrastructureError(
@@ -131,12 +217,6 @@ def _sleep_until(moment: float, stop: threading.Event, running: Future[LoadResul
                 cause="the server refused every request, or ended",
                 next_step="try the engine by hand with one request",
             )
-
-
-def _edge(account: TreeAccount) -> _Edge:
-    tree, machine = account.sample(), sample_machine()
-    ticks = {(t.pid, t.tid): found for t in tree.threads if (found := _thread_ticks(t.pid, t.tid))}
-    return _Edge(tree, machine, ticks)
 
 
 def _thread_ticks(pid: int, tid: int) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ An engine is one module of this package. `llama.cpp` and `command:` start a serv
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -52,6 +53,7 @@ class ServeOptions:
         ready_path: for `command:`: the path that answers 200 when it is ready.
         form: None takes the engine's own.
         workdir: where its log goes; None makes a temporary directory.
+        stop: ends the wait for it to get ready, by `Interrupted`.
     """
 
     model: str = "tiny"
@@ -64,6 +66,7 @@ class ServeOptions:
     form: Form | None = None
     workdir: Path | None = None
     offline: bool = False
+    stop: threading.Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
