@@ -6,7 +6,6 @@ An engine is one module of this package. `llama.cpp` and `command:` start a serv
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -39,6 +38,10 @@ PATHS = {
 }
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
     """What a plan asks of an engine. What an attached server was started with is its own affair.
@@ -53,7 +56,7 @@ class ServeOptions:
         ready_path: for `command:`: the path that answers 200 when it is ready.
         form: None takes the engine's own.
         workdir: where its log goes; None makes a temporary directory.
-        stop: ends the wait for it to get ready, by `Interrupted`.
+        while_waiting: called again and again until it is ready; what it raises ends the wait.
     """
 
     model: str = "tiny"
@@ -66,7 +69,7 @@ class ServeOptions:
     form: Form | None = None
     workdir: Path | None = None
     offline: bool = False
-    stop: threading.Event | None = None
+    while_waiting: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True, slots=True)

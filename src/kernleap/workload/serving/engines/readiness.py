@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernleap.machine.base import Interrupted
 from kernleap.model.errors import InfrastructureError
 from kernleap.workload.serving.engines.base import ServeOptions, ending
 from kernleap.workload.serving.engines.http import Address, NoReplyError, get
@@ -98,8 +97,7 @@ def _wait(process: ServerProcess, address: Address, launch: Launch, options: Ser
     deadline = time.monotonic() + options.ready_limit_s
     last = "it was not asked in time"
     while time.monotonic() < deadline:
-        if options.stop is not None and options.stop.is_set():
-            raise Interrupted
+        options.while_waiting()
         if not process.is_running():
             error = InfrastructureError(
                 f"{launch.name} ended before it was ready, {ending(process.exit_status)}",
