@@ -61,8 +61,10 @@ def compile_core(output: Path) -> Path:
     return output
 
 
-def marker(op: int) -> bytes:
+def marker(op: int, target: bytes = b"x86_64") -> bytes:
     """The marker instruction's bytes."""
+    if target == b"aarch64":
+        return struct.pack("<I", 0xD2C0001F | (0x4B00 | op) << 5)
     return b"\x0f\x1f\x80" + struct.pack("<I", 0x4B4C0000 | op)
 
 
@@ -80,6 +82,7 @@ class Core:
         system: bool = True,
     ) -> None:
         self.out = scratch / "counts"
+        self.target = target
         copy = scratch / f"core-{id(self)}.so"
         shutil.copy(library, copy)
         self.lib = ctypes.CDLL(str(copy))
@@ -137,14 +140,15 @@ class Core:
 
     def mark(self, op: int) -> None:
         """Execute a marker in user space (each op at an address of its own)."""
-        self.run(USER + 16 * op, marker(op))
+        self.run(USER + 16 * op, marker(op, self.target))
 
     def send(self, event: int, address: int) -> None:
         """Send one (event, address) message as a guest does."""
+        after = USER + 16 * SEND + len(marker(SEND, self.target))
         for word in (event, address):
             for piece in range(4):
                 self.mark(SEND)
-                self.run(USER + 16 * SEND + 7, b"\x8a\x00", reads=word >> 16 * piece & 0xFFFF)
+                self.run(after, b"\x8a\x00", reads=word >> 16 * piece & 0xFFFF)
 
     def finish(self) -> Path:
         """End the machine; returns the counts file."""

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 #include "../guest/marker.h"
 enum { MARKERS = true };
 static inline void marker_begin(void) { KL_BEGIN(); }

@@ -17,6 +17,14 @@ struct area {
 	char text[];
 };
 
+/* The memory behind the device. On arm64 a plain mapping would be device memory, where unaligned
+ * access faults; write-combining makes it ordinary memory. On x86 the plain one is. */
+#if defined(__aarch64__)
+#define MEMORY "resource2_wc"
+#else
+#define MEMORY "resource2"
+#endif
+
 static unsigned char *base;
 
 static long read_hex(const char *device, const char *file)
@@ -59,7 +67,7 @@ void channel_open(void)
 				perror("kernleap: enabling the channel");
 			close(enable);
 		}
-		snprintf(path, sizeof path, "/sys/bus/pci/devices/%s/resource2", e->d_name);
+		snprintf(path, sizeof path, "/sys/bus/pci/devices/%s/" MEMORY, e->d_name);
 		break;
 	}
 	closedir(devices);

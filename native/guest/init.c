@@ -78,9 +78,8 @@ static uint64_t splitmix64(uint64_t *state)
 	return z ^ z >> 31;
 }
 
-/* Credits bytes expanded from the plan's seed, and records whether the generator is ready.
- * Without this, kernel-stack randomisation takes its slow, unseeded path in each system
- * call and a kernel looks three times slower than it is. */
+/* Credits bytes expanded from the plan's seed. Without this, kernel-stack randomisation may take
+ * its slow, unseeded path in each system call, and a kernel looks three times slower than it is. */
 static void credit_entropy(uint64_t *seed)
 {
 	union {
@@ -91,15 +90,23 @@ static void credit_entropy(uint64_t *seed)
 	for (int i = 0; i < SEED_BYTES; i++)
 		bytes[i] = (unsigned char)splitmix64(seed);
 	int fd = open("/dev/random", O_WRONLY);
-	const char *credited = "true";
 	if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool))
-		credited = "false";
+		channel_record("{\"type\":\"error\",\"text\":\"no entropy can be credited\"}");
 	if (fd >= 0)
 		close(fd);
+}
+
+/* Turns counting on, once, and records whether the random generator was ready by then: the
+ * controller takes no figures from a boot in which it was not. */
+static void arm(void)
+{
+	static int armed;
 	unsigned char probe;
-	int ready = getrandom(&probe, 1, GRND_NONBLOCK) == 1;
-	channel_record("{\"type\":\"crng\",\"credited\":%s,\"ready\":%s}", credited,
-		       ready ? "true" : "false");
+	if (armed++)
+		return;
+	channel_record("{\"type\":\"crng\",\"ready\":%s}",
+		       getrandom(&probe, 1, GRND_NONBLOCK) == 1 ? "true" : "false");
+	KL_ARM();
 }
 
 static void send_word(const unsigned char *window, uint64_t word)
@@ -149,7 +156,7 @@ static int run_region(char *arguments, int index, uint64_t draw)
 
 static void follow_plan(char *plan, unsigned char *window)
 {
-	int regions = 0, armed = 0;
+	int regions = 0;
 	uint64_t seed = 0;
 	for (char *save, *line = strtok_r(plan, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		char *arguments = strchr(line, ' ');
@@ -172,8 +179,7 @@ static void follow_plan(char *plan, unsigned char *window)
 			send_word(window, strtoull(arguments, &end, 10));
 			send_word(window, strtoull(end, NULL, 16));
 		} else if (!strcmp(line, "run")) {
-			if (!armed++)
-				KL_ARM();
+			arm();
 			if (regions < MAX_REGIONS)
 				run_region(arguments, regions++, splitmix64(&seed));
 		} else if (!strcmp(line, "start")) {
@@ -181,8 +187,7 @@ static void follow_plan(char *plan, unsigned char *window)
 		} else if (!strcmp(line, "ready")) {
 			service_wait(arguments);
 		} else if (!strcmp(line, "drive")) {
-			if (!armed++)
-				KL_ARM();
+			arm();
 			service_drive(arguments, regions++);
 			service_stop_all();
 		} else if (!strcmp(line, "symbols")) {

@@ -260,7 +260,7 @@ static void record_ticks(void)
 	for (int i = 1; i < report->ticks && at + 12 < sizeof text; i++)
 		at += (size_t)snprintf(text + at, sizeof text - at, "%s%u", i > 1 ? "," : "",
 				       (unsigned)(report->tick[i] - report->tick[i - 1]));
-	channel_record("{\"type\":\"ticks\",\"differences\":[%s]}", text);
+	channel_record("{\"type\":\"ticks\",\"step\":%u,\"differences\":[%s]}", kl_tick_step(), text);
 }
 
 int region_run(const struct workload *w, struct ctx *c, int index)

@@ -134,8 +134,9 @@ static enum kl_boundary boundary_of(uint32_t event)
     case KL_EVENT_SCHEDULE:
         return KL_BOUNDARY_SCHEDULE;
     case KL_EVENT_INTERRUPT:
-    case KL_EVENT_IPI:
         return KL_BOUNDARY_INTERRUPT;
+    case KL_EVENT_IPI:
+        return core.target->ipi_is_entry ? KL_BOUNDARY_INTERRUPT : KL_BOUNDARY_NONE;
     case KL_EVENT_FAULT:
         return KL_BOUNDARY_FAULT;
     default:

@@ -3,7 +3,7 @@
  * The running operation: what it has counted so far, with hardware interrupts kept apart.
  *
  * Ticks and device interrupts fall on whichever operation is running. An *interruption* begins
- * with the entry of one (an instruction that is event 4 or 7) and ends
+ * with the entry of one (an instruction that is event 4, or 7 where that is an entry) and ends
  *   - with the interrupt return that matches it: further entries, and page faults, nest; or
  *   - where the scheduler is called from it. What a task that preempts does then is part of the
  *     operation, as its events show, and so is the rest of the way out of the interrupt.

@@ -108,6 +108,58 @@ def test_repeated_string_instructions_are_told_apart(
     assert (totals["rep"], totals["kernel"]) == ((1, 0) if repeats else (0, 1))
 
 
+ARM_NOP = bytes.fromhex("1f2003d5")
+ARM_ERET = bytes.fromhex("e0039fd6")
+
+
+def test_arm64_interrupts_end_with_eret_and_hold_their_ipis(library: Path, tmp_path: Path) -> None:
+    interrupt, fault, ipi = KERNEL + 0x100, KERNEL + 0x200, KERNEL + 0x300
+    core = Core(library, tmp_path, target=b"aarch64")
+    for event, place in ((4, interrupt), (5, fault), (7, ipi)):
+        core.send(event, place)
+    core.mark(ARM)
+    core.mark(BEGIN)
+    for hit in (False, True):
+        core.run(KERNEL, ARM_NOP)
+        if hit:
+            core.run(interrupt, ARM_NOP)
+            core.run(ipi, ARM_NOP)  # no entry of its own: no return of its own either
+            core.run(fault, ARM_NOP)
+            core.run(KERNEL + 0x400, ARM_ERET)  # of the fault
+            core.run(KERNEL + 0x404, ARM_NOP)
+            core.run(KERNEL + 0x400, ARM_ERET)
+        core.run(KERNEL + 0x500, ARM_ERET)  # a system call's: ends no interruption
+        core.mark(MARK)
+    core.mark(END)
+    counted = read_counts(core.finish())
+    assert (counted.target, counted.errors, counted.event_addresses) == ("aarch64", (), 3)
+    (region,) = counted.regions
+    assert region.warnings == ()
+    assert region.kernel.tolist() == [2, 2]
+    assert region.interrupt.tolist() == [0, 6]
+    assert [region.events[1, i] for i in (4, 5, 7)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "1f60c9d2",  # movz xzr, #0x4b00: no operation
+        "ff7fc9d2",  # operation 255: none
+        "3f6089d2",  # not shifted by 32
+        "2160c9d2",  # another register
+        "3f608952",  # the 32-bit form
+    ],
+)
+def test_what_only_looks_like_a_marker_of_arm64_is_none(
+    library: Path, tmp_path: Path, code: str
+) -> None:
+    core = Core(library, tmp_path, target=b"aarch64")
+    core.run(USER, bytes.fromhex(code))
+    core.run(KERNEL, marker(ARM, b"aarch64"))  # the kernel's own code never marks
+    assert not read_counts(core.finish()).armed
+    assert marker(1, b"aarch64").hex() == "3f60c9d2"
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,10 +21,13 @@ from kernleap.machine.knobs import check_cmdline, check_knobs, took
 from kernleap.machine.lab import classify
 from kernleap.machine.process import Ending, Outcome
 from kernleap.machine.qemu import Emulator
+from kernleap.machine.selfcheck import check_ticks
 from kernleap.model.errors import InfrastructureError, UsageError
-from kernleap.model.machine import MachineSpec
+from kernleap.model.kernel import Arch
+from kernleap.model.machine import MachineSpec, usual_machine
 from kernleap.model.run import Region
 from kernleap.model.trial import TrialStatus
+from kernleap.probe.counts_file import CountsError, RegionCounts, VariantCounts
 from kernleap.probe.events import EVENTS, event_entries
 
 FILES = BootFiles(Path("/k/vmlinuz"), Path("/g.cpio"), Path("/t/channel"))
@@ -88,6 +92,16 @@ def test_the_emulators_arguments_are_a_function_of_their_inputs():
         assert first[first.index(flag) + 1] == value
     assert "-plugin" not in first
     assert not [a for a in first if "netdev" in a or a == "-nic"], "guests have no network"
+
+
+def test_an_arm_machine_has_its_own_board_console_and_processor():
+    argv = lab_argv("/qemu", usual_machine(Arch.ARM64), FILES, "", 7)
+    assert argv[argv.index("-cpu") + 1] == "neoverse-n1"
+    board = argv[argv.index("-machine") + 1].split(",")
+    assert board[0] == "virt"
+    assert "dtb-randomness=off" in board, "or no two boots are alike"
+    assert "console=ttyAMA0" in kernel_cmdline((), Arch.ARM64).split()
+    assert "console=ttyS0" in kernel_cmdline(()).split()
 
 
 def test_a_comma_in_a_path_does_not_end_an_option():
@@ -157,6 +171,92 @@ def test_events_are_found_by_their_entries_and_softirqs_once():
         "softirqs": (0xFFFFFFFF81361210,),
         "ipis": (0xFFFFFFFF81001630,),
     }
+
+
+def test_events_of_arm64_begin_at_the_vectors_themselves():
+    lines = [
+        "ffff800080010800 T vectors",
+        "ffff800080011000 t __bad_stack",
+        "ffff800080012800 T __bp_harden_el1_vectors",
+        "ffff800080014364 T __entry_text_end",
+        "ffff80008002c010 T cpu_switch_to",
+        "ffff800080042148 t ipi_handler",
+        "ffff800080044158 T do_el0_svc",
+        "ffff800080052da8 T do_mem_abort",
+        "ffff80008103b080 t el0_svc",
+        "ffff800081041fc0 T __switch_to",
+    ]
+    found = {EVENTS[n]: entries for n, entries in event_entries(lines, Arch.ARM64).items()}
+    assert found == {
+        "syscalls": (0xFFFF80008103B080,),
+        "switches": (0xFFFF80008002C010,),
+        "interrupts": (
+            *(0xFFFF800080010A80, 0xFFFF800080010C80),
+            *(0xFFFF800080012C80, 0xFFFF800080013480, 0xFFFF800080013C80),
+        ),
+        "faults": (0xFFFF800080052DA8,),
+        "ipis": (0xFFFF800080042148,),
+    }
+
+
+def counts_of(kernel: list[int], faults: int = 0) -> RegionCounts:
+    n = len(kernel)
+    events = np.zeros((n, len(EVENTS)), np.uint32)
+    events[:, EVENTS.index("faults")] = faults
+    none = np.zeros(n, np.uint64)
+    empty = VariantCounts(0, np.zeros(0, np.uint32), np.zeros(0, np.uint64))
+    return RegionCounts(
+        index=0,
+        kernel=np.array(kernel, np.uint64),
+        user=none,
+        rep=none,
+        interrupt=none,
+        events=events,
+        variant=np.full(n, -1, np.int32),
+        variants=(),
+        rest=empty,
+        variants_seen=0,
+        addresses=np.zeros(0, np.uint64),
+        repeats=np.zeros(0, np.bool_),
+        warnings=(),
+    )
+
+
+def ticks_of(kernel: list[int], step: int, phase: int) -> Records:
+    at = np.floor_divide(np.cumsum(kernel) + phase, step)
+    return Records(({"type": "ticks", "step": step, "differences": np.diff(at).tolist()},))
+
+
+@given(
+    kernel=st.lists(st.integers(50, 5000), min_size=2, max_size=64),
+    step=st.sampled_from([1, 16]),
+    phase=st.integers(0, 15),
+)
+def test_the_self_check_accepts_what_one_phase_of_the_counter_explains(kernel, step, phase):
+    check_ticks(ticks_of(kernel, step, phase), counts_of(kernel))
+    check_ticks(ticks_of(kernel, step, phase), counts_of([n + 3 for n in kernel], faults=3))
+
+
+@given(
+    kernel=st.lists(st.integers(50, 5000), min_size=64, max_size=64),
+    step=st.sampled_from([1, 16]),
+    error=st.sampled_from([-1, 1]),
+    at=st.integers(1, 63),
+)
+def test_the_self_check_misses_neither_one_step_nor_one_instruction_each(kernel, step, error, at):
+    said = ticks_of(kernel, step, 5)
+    each = [n + error for n in kernel]
+    once = [n + error * step * (i == at) for i, n in enumerate(kernel)]
+    for wrong in (each, once):
+        with pytest.raises(CountsError, match="disagree"):
+            check_ticks(said, counts_of(wrong))
+
+
+@pytest.mark.parametrize("step", [0, 65, 1.5, "16"])
+def test_a_counter_of_nonsensical_steps_proves_nothing(step):
+    said = Records(({"type": "ticks", "step": step, "differences": [100]},))
+    with pytest.raises(ChannelError, match="tick"):
+        check_ticks(said, counts_of([100, 100]))
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,11 @@ _SAME_BYTES = (
     "-ffile-prefix-map=.=",
     "-Wl,--build-id=none",
 )
-_GUEST_TARGETS = {Arch.AMD64: ("x86_64-linux-musl", "x86_64")}
+_GUEST_TARGETS = {
+    Arch.AMD64: ("x86_64-linux-musl", "x86_64"),
+    # No large-system atomics: which form a loop takes must not depend on the processor.
+    Arch.ARM64: ("aarch64-linux-musl", "baseline"),
+}
 _HOST_TARGETS = {
     # The C library's version is a floor: the plugin loads on any newer system.
     "x86_64": ("x86_64-linux-gnu.2.31", "x86_64"),

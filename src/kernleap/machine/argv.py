@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernleap.guest.channel import CHANNEL_BYTES
-from kernleap.model.kernel import Modifier, ModifierKind
+from kernleap.model.kernel import Arch, Modifier, ModifierKind
 from kernleap.model.machine import MachineSpec
 
 # nokaslr: addresses must mean the same function in each boot.
@@ -15,12 +15,14 @@ from kernleap.model.machine import MachineSpec
 # panic=-1: a panic ends the emulator (-no-reboot) instead of waiting for a person.
 # loglevel=4: remarks about unknown parameters must not move the clock between arms.
 _BASE_CMDLINE = (
-    "console=ttyS0",
     "nokaslr",
     "cryptomgr.notests",
     "panic=-1",
     "loglevel=4",
 )
+_CONSOLE = {Arch.AMD64: "ttyS0", Arch.ARM64: "ttyAMA0"}
+# dtb-randomness=off: else each start of the emulator would hand the kernel other random bytes.
+_MACHINE = {Arch.AMD64: "pc", Arch.ARM64: "virt,gic-version=3,dtb-randomness=off"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,14 @@ class BootFiles:
     counts: Path | None = None
 
 
-def kernel_cmdline(modifiers: Sequence[Modifier]) -> str:
+def kernel_cmdline(modifiers: Sequence[Modifier], arch: Arch = Arch.AMD64) -> str:
     """The kernel's command line: the lab's own parameters, then the arm's in their order."""
     extra = [
         m.key if m.value is None else f"{m.key}={m.value}"
         for m in modifiers
         if m.kind is ModifierKind.CMDLINE
     ]
-    return " ".join((*_BASE_CMDLINE, *extra))
+    return " ".join((f"console={_CONSOLE[arch]}", *_BASE_CMDLINE, *extra))
 
 
 def lab_argv(
@@ -59,7 +61,7 @@ def lab_argv(
         "-display",
         "none",
         "-machine",
-        "pc",
+        _MACHINE[spec.arch],
         "-accel",
         "tcg,thread=single",
         "-icount",

@@ -65,7 +65,7 @@ class LabMachine:
             if image.sha256 not in self._kernels:
                 text = kernel_symbols(image, self.spec, self.emulator, self.guest, stop)
                 lines = text.splitlines()
-                events = event_entries(lines)
+                events = event_entries(lines, self.spec.arch)
                 if missing := [e for e in REQUIRED if EVENTS.index(e) not in events]:
                     raise InfrastructureError(
                         f"{image.release} has no function for: {', '.join(missing)}",
@@ -102,7 +102,7 @@ class LabMachine:
             regions=(SELFCHECK, *plan.regions),
         )
         channel.create(files.channel, text)
-        cmdline = kernel_cmdline(ref.modifiers)
+        cmdline = kernel_cmdline(ref.modifiers, self.spec.arch)
         argv = lab_argv(self.emulator.path, self.spec, files, cmdline, trial.seed)
         outcome = run_emulator(argv, workdir, self.spec.time_limit_s, stop)
         facts: dict[str, Any] = {

@@ -82,7 +82,8 @@ def _boot_for_symbols(
             workdir = Path(scratch)
             files = BootFiles(image.vmlinuz, guest.path, workdir / "channel")
             channel.create(files.channel, symbols_plan(seed=1))
-            argv = lab_argv(emulator.path, spec, files, kernel_cmdline(()), seed=1)
+            cmdline = kernel_cmdline((), spec.arch)
+            argv = lab_argv(emulator.path, spec, files, cmdline, seed=1)
             outcome = run_emulator(argv, workdir, spec.time_limit_s, stop)
             tail = outcome.console[-600:]
             try:

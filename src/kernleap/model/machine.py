@@ -19,6 +19,7 @@ class MachineSpec:
     mode: str = "counted"
     arch: Arch = Arch.AMD64
     cpu: str = "EPYC-Milan"
+    """A named model of the emulator: `max` is another processor in each of its versions."""
     guest: str = "micro"
     """What the guest holds beside PID 1 and its workloads: nothing, or an engine (`serving`)."""
     memory_mib: int = 512
@@ -27,3 +28,15 @@ class MachineSpec:
     """Guest seconds of sleep between boot and the first measurement."""
     time_limit_s: float = 300.0
     """Host wall-clock seconds after which a boot counts as *hung*."""
+
+
+_USUAL = {
+    Arch.AMD64: MachineSpec(),
+    # A server core that many clouds have. Its boot leaves work that takes longer to end.
+    Arch.ARM64: MachineSpec(arch=Arch.ARM64, cpu="neoverse-n1", settle_s=30.0),
+}
+
+
+def usual_machine(arch: Arch) -> MachineSpec:
+    """The machine of that architecture that a run uses unless it is told otherwise."""
+    return _USUAL[arch]
