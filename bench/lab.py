@@ -27,7 +27,7 @@ from kernleap.experiment.plan import make_arms, make_plan
 from kernleap.machine import LabMachine
 from kernleap.model.kernel import Arch
 from kernleap.model.machine import MachineSpec
-from kernleap.model.run import RunPlan
+from kernleap.model.run import Part, RunPlan
 from kernleap.model.trial import TrialRecord
 from kernleap.workload import metrics_for, select
 
@@ -43,14 +43,18 @@ def plan_of(ref: str, lab: LabMachine) -> RunPlan:
         arms=arms,
         images={a.name: kernel.obtain(a.ref, arch=Arch.AMD64) for a in arms},
         kconfig_digests={},
-        boots=1,
+        parts=[
+            Part(
+                suite="micro",
+                machine=lab.spec,
+                regions=tuple(r.planned for r in regions),
+                metrics=metrics_for(regions),
+                guest_sha256=lab.guest.sha256,
+                emulator_version=lab.emulator.identity,
+                boots=1,
+            )
+        ],
         seed=1,
-        machine=lab.spec,
-        suite="micro",
-        regions=[r.planned for r in regions],
-        metrics=metrics_for(regions),
-        guest_sha256=lab.guest.sha256,
-        emulator_version=lab.emulator.identity,
         created=datetime.now(UTC),
     )
 

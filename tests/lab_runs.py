@@ -20,7 +20,7 @@ from kernleap.machine import LabMachine
 from kernleap.model.errors import InfrastructureError
 from kernleap.model.kernel import Arch, KernelImage
 from kernleap.model.machine import MachineSpec
-from kernleap.model.run import RunData, RunPlan
+from kernleap.model.run import Part, RunData, RunPlan
 from kernleap.model.trial import Trial, TrialRecord
 from kernleap.workload import metrics_for, select
 
@@ -58,14 +58,18 @@ def plan_of(
         arms=arms,
         images={arm.name: image_of(str(arm.ref)) for arm in arms},
         kconfig_digests={},
-        boots=boots,
+        parts=[
+            Part(
+                suite=suite,
+                machine=lab.spec,
+                regions=tuple(region.planned for region in regions),
+                metrics=metrics_for(regions),
+                guest_sha256=lab.guest.sha256,
+                emulator_version=lab.emulator.identity,
+                boots=boots,
+            )
+        ],
         seed=seed,
-        machine=lab.spec,
-        suite=suite,
-        regions=[region.planned for region in regions],
-        metrics=metrics_for(regions),
-        guest_sha256=lab.guest.sha256,
-        emulator_version=lab.emulator.identity,
         created=datetime(2026, 1, 1, tzinfo=UTC),
     )
 

@@ -26,7 +26,7 @@ from kernleap.model.result import (
     Verdict,
     VerdictDecision,
 )
-from kernleap.model.run import ArmInputs, RunData, RunPlan
+from kernleap.model.run import ArmInputs, Part, Region, RunData, RunPlan
 from kernleap.model.trial import Arm, Samples, Trial, TrialRecord, TrialStatus
 
 SINGLE = {
@@ -222,13 +222,21 @@ def finish(made: Made, failures: bool = True) -> tuple[Judgement, RunData]:
         created="2026-11-23T05:25:00Z",
         arms=made.arms,
         trials=trials,
-        machine=MachineSpec(),
-        suite="micro",
-        workloads=tuple(dict.fromkeys(m.name.rsplit("/", 1)[0] for m in made.metrics)),
-        metrics=tuple(made.metrics),
+        parts=(
+            Part(
+                suite="micro",
+                machine=MachineSpec(),
+                regions=tuple(
+                    Region(name, *name.split("/"), 4, 0)
+                    for name in dict.fromkeys(m.name.rsplit("/", 1)[0] for m in made.metrics)
+                ),
+                metrics=tuple(made.metrics),
+                guest_sha256="5f" * 32,
+                emulator_version="QEMU 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)",
+                boots=made.boots,
+            ),
+        ),
         inputs=tuple(make_inputs(arm) for arm in made.arms),
-        guest_sha256="5f" * 32,
-        emulator_version="QEMU 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)",
         seed=1,
         command=("kernleap", "compare", "debian:7.0", "debian:7.2", "--aa"),
         kernleap_version="0.1.0",

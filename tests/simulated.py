@@ -16,7 +16,7 @@ from numpy.random import Generator
 from kernleap.model.kernel import KernelRef
 from kernleap.model.machine import MachineSpec
 from kernleap.model.metric import Better, Grade, Metric, Role
-from kernleap.model.run import ArmInputs, RunData, RunPlan
+from kernleap.model.run import ArmInputs, Part, Region, RunData, RunPlan
 from kernleap.model.trial import Arm, Profile, Samples, Trial, TrialRecord, TrialStatus
 
 OPERATIONS = 40
@@ -202,13 +202,18 @@ def run_of(
             Arm(name, KernelRef("vmlinuz", name), roles.get(name, "candidate")) for name in arms
         ),
         trials=tuple(planned),
-        machine=MachineSpec(),
-        suite="simulated",
-        workloads=regions,
-        metrics=tuple(m for region in regions for m in metrics_of(region)),
+        parts=(
+            Part(
+                suite="simulated",
+                machine=MachineSpec(),
+                regions=tuple(Region(name, *name.split("/"), 1, 0) for name in regions),
+                metrics=tuple(m for region in regions for m in metrics_of(region)),
+                guest_sha256="0" * 64,
+                emulator_version="simulated",
+                boots=max(map(len, arms.values())),
+            ),
+        ),
         inputs=inputs,
-        guest_sha256="0" * 64,
-        emulator_version="simulated",
         seed=0,
     )
     return RunData(plan, tuple(records), kconfigs or {})

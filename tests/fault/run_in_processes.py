@@ -23,7 +23,7 @@ from kernleap.machine.base import Interrupted
 from kernleap.model.kernel import Arch, KernelImage, KernelRef, Provenance
 from kernleap.model.machine import MachineSpec
 from kernleap.model.metric import Better, Grade, Metric, Role
-from kernleap.model.run import Region, RunPlan
+from kernleap.model.run import Part, Region, RunPlan
 from kernleap.model.trial import Profile, Samples, Trial, TrialRecord, TrialStatus
 from kernleap.store import RunStore
 
@@ -52,14 +52,18 @@ def small_plan(boots: int = 6, seed: int = 1) -> RunPlan:
         arms=arms,
         images=images_of(arms),
         kconfig_digests={},
-        boots=boots,
+        parts=(
+            Part(
+                suite="micro",
+                machine=MachineSpec(),
+                regions=(Region("syscall-getppid/1p", "syscall-getppid", "1p", 300, 10),),
+                metrics=(metric,),
+                guest_sha256="0" * 64,
+                emulator_version="none",
+                boots=boots,
+            ),
+        ),
         seed=seed,
-        machine=MachineSpec(),
-        suite="micro",
-        regions=(Region("syscall-getppid/1p", "syscall-getppid", "1p", 300, 10),),
-        metrics=(metric,),
-        guest_sha256="0" * 64,
-        emulator_version="none",
         created=datetime.now(UTC),
     )
 
@@ -119,7 +123,7 @@ def main(run: str, jobs: str) -> None:
     execute(
         store.plan,
         images_of(store.plan.arms),
-        ProcessRunner(),
+        (ProcessRunner(),),
         store,
         jobs=int(jobs),
         progress=lambda p: print(p.done, p.total, flush=True),

@@ -45,7 +45,7 @@ def finish(store: RunStore, runner: ProcessRunner | None = None) -> ProcessRunne
     runner = runner or ProcessRunner(seconds=0.001)
     plan = store.plan
     execute(
-        plan, images_of(plan.arms), runner, store,
+        plan, images_of(plan.arms), (runner,), store,
         jobs=2, progress=lambda p: None, stop=threading.Event(),
     )  # fmt: skip
     return runner
@@ -126,7 +126,7 @@ def test_sigterm_ends_promptly_and_leaves_no_process(store):
     begun = time.monotonic()
     with pytest.raises(Interrupted):
         execute(
-            plan, images_of(plan.arms), runner, store,
+            plan, images_of(plan.arms), (runner,), store,
             jobs=3, progress=lambda p: None, stop=stop,
         )  # fmt: skip
     assert time.monotonic() - begun < 5

@@ -14,7 +14,7 @@ from kernleap.experiment.plan import guest_seed, make_arms, make_plan, repeat_pl
 from kernleap.model.errors import UsageError
 from kernleap.model.kernel import Arch, KernelImage, KernelRef, Provenance
 from kernleap.model.machine import MachineSpec
-from kernleap.model.run import Region
+from kernleap.model.run import Part, Region
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 refs = st.lists(
@@ -30,20 +30,26 @@ def image(ref: KernelRef) -> KernelImage:
     )
 
 
-def plan_of(refs, boots=3, seed=1, aa=False, guest="g" * 64, when=WHEN):
+def part_of(suite="micro", boots=3, guest="g" * 64) -> Part:
+    return Part(
+        suite=suite,
+        machine=MachineSpec(),
+        regions=(Region(f"{suite}/1p", suite, "1p", 300, 50),),
+        metrics=(),
+        guest_sha256=guest,
+        emulator_version="7.2",
+        boots=boots,
+    )
+
+
+def plan_of(refs, boots=3, seed=1, aa=False, guest="g" * 64, when=WHEN, beside=()):
     arms = make_arms(refs, aa=aa)
     return make_plan(
         arms=arms,
         images={arm.name: image(arm.ref) for arm in arms},
         kconfig_digests={},
-        boots=boots,
+        parts=(part_of(boots=boots, guest=guest), *beside),
         seed=seed,
-        machine=MachineSpec(),
-        suite="micro",
-        regions=(Region("syscall-getppid/1p", "syscall-getppid", "1p", 300, 50),),
-        metrics=(),
-        guest_sha256=guest,
-        emulator_version="7.2",
         created=when,
     )
 
@@ -72,8 +78,7 @@ def test_equal_arguments_give_equal_plans_and_more_boots_extend_them(refs, boots
     repeated = repeat_plan(
         plan,
         trials={trial.id for trial in plan.trials if trial.block},
-        guest_sha256="h",
-        emulator_version="8",
+        parts=(part_of(guest="h"),),
         kconfig_digests={},
         created=WHEN,
         command=("reproduce",),
@@ -81,6 +86,25 @@ def test_equal_arguments_give_equal_plans_and_more_boots_extend_them(refs, boots
     )
     assert repeated.trials == tuple(trial for trial in plan.trials if trial.block)
     assert repeated.id != plan.id
+
+
+@given(refs, st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**63))
+def test_parts_count_the_same_beside_each_other_and_share_the_time(refs, first, second, seed):
+    alone = plan_of(refs, first, seed), plan_of(refs, second, seed, guest="s" * 64)
+    both = plan_of(refs, first, seed, beside=(part_of("serving", second, "s" * 64),))
+    assert [t.order for t in both.trials] == list(range(len(both.trials)))
+    assert len({t.id for t in both.trials}) == len(both.trials)
+    for number, one in enumerate(alone):
+        mine = both.trials_of(number)
+        assert [(t.arm, t.seed) for t in mine] == [(t.arm, t.seed) for t in one.trials]
+        # Wherever the run is cut off, the parts are within two blocks of the same progress.
+        for cut in range(0, len(both.trials), len(refs)):
+            done = sum(t.part == number for t in both.trials[:cut])
+            assert abs(done / len(mine) - cut / len(both.trials)) * len(mine) < 2 * len(refs)
+    blocks = [{t.block for t in both.trials_of(number)} for number in (0, 1)]
+    assert blocks == [set(range(first)), set(range(first, first + second))]
+    assert both.suites == ("micro", "serving")
+    assert both.workloads == ("micro/1p", "serving/1p")
 
 
 def test_orders_are_random_and_seeds_differ():
@@ -121,3 +145,7 @@ def test_what_cannot_be_planned():
         make_arms([KernelRef("debian", "7.2")])
     with pytest.raises(UsageError, match="--boots must be between 1 and 999"):
         plan_of([KernelRef("debian", "7.0")] * 2, boots=0)
+    with pytest.raises(UsageError, match="micro/1p is in two of the suites"):
+        plan_of([KernelRef("debian", "7.0")] * 2, beside=(part_of(),))
+    with pytest.raises(UsageError, match="--boots must be between 1 and 999, not 1000"):
+        plan_of([KernelRef("debian", "7.0")] * 2, boots=500, beside=(part_of("x", 500),))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kernleap.model.kernel import KernelRef, Modifier, ModifierKind
 from kernleap.model.machine import MachineSpec
 from kernleap.model.metric import Better, Grade, Metric, Role
-from kernleap.model.run import ArmInputs, Region, RunPlan
+from kernleap.model.run import ArmInputs, Part, Region, RunPlan
 from kernleap.model.trial import Arm, Profile, Samples, Trial, TrialRecord, TrialStatus
 from kernleap.store.codec import decode, encode
 from kernleap.store.schema import from_table, to_bytes
@@ -137,23 +137,27 @@ inputs = st.builds(
     provenance=st.dictionaries(names, names, max_size=3),
     kconfig_sha256=names,
 )
+parts = st.builds(
+    Part,
+    suite=names,
+    machine=st.builds(MachineSpec, settle_s=st.floats(0, 10), memory_mib=st.integers(1, 4096)),
+    regions=st.lists(
+        st.builds(Region, params=st.lists(st.integers(), max_size=3).map(tuple)), max_size=2
+    ).map(tuple),
+    metrics=st.lists(metrics, max_size=3).map(tuple),
+    guest_sha256=names,
+    emulator_version=names,
+    boots=st.integers(1, 99),
+)
 plans = st.builds(
     RunPlan,
     id=names,
     created=names,
     arms=st.lists(arms, max_size=3).map(tuple),
     trials=st.lists(trials, max_size=4).map(tuple),
-    machine=st.builds(MachineSpec, settle_s=st.floats(0, 10), memory_mib=st.integers(1, 4096)),
-    suite=names,
-    workloads=st.lists(names, max_size=3).map(tuple),
-    metrics=st.lists(metrics, max_size=3).map(tuple),
+    parts=st.lists(parts, max_size=2).map(tuple),
     inputs=st.lists(inputs, max_size=3).map(tuple),
-    guest_sha256=names,
-    emulator_version=names,
     seed=st.integers(),
-    regions=st.lists(
-        st.builds(Region, params=st.lists(st.integers(), max_size=3).map(tuple)), max_size=2
-    ).map(tuple),
     command=st.lists(names, max_size=3).map(tuple),
     kernleap_version=names,
 )

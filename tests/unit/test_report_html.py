@@ -140,7 +140,8 @@ def hostile(text: str) -> tuple[Judgement, RunData]:
         for i in run.plan.inputs
     )
     arms = tuple(replace(a, name=renamed(a.name, text)) for a in run.plan.arms)
-    plan = replace(run.plan, inputs=inputs, arms=arms, command=(text,), emulator_version=text)
+    parts = tuple(replace(part, emulator_version=text) for part in run.plan.parts)
+    plan = replace(run.plan, inputs=inputs, arms=arms, command=(text,), parts=parts)
     findings = {
         renamed(arm, text): tuple(
             replace(

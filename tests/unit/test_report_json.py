@@ -46,7 +46,7 @@ def test_real_output_conforms_to_the_schema(candidates: tuple[str, ...], aa: boo
     jsonschema.Draft202012Validator.check_schema(schema)
     document = parsed(rendered(candidates=candidates, aa=aa))
     jsonschema.validate(document, schema)
-    assert document["schema"] == "kernleap-report/1"
+    assert document["schema"] == "kernleap-report/2"
 
 
 def test_the_schema_notices_a_missing_and_an_unknown_key() -> None:

@@ -19,12 +19,13 @@ from kernleap.experiment.plan import make_arms, make_plan
 from kernleap.model.errors import InfrastructureError, UsageError
 from kernleap.model.kernel import Arch, KernelImage, KernelRef, Provenance
 from kernleap.model.machine import MachineSpec
-from kernleap.model.run import Region
+from kernleap.model.run import Part, Region
 from kernleap.model.trial import Profile, Samples, TrialRecord, TrialStatus
 from kernleap.store import RunStore
 from kernleap.store.query import summary
 from kernleap.store.schema import to_table
 
+DATA = Path(__file__).with_name("data")
 KCONFIG = "CONFIG_HZ=250\nCONFIG_PREEMPT=y\n"
 
 
@@ -45,14 +46,18 @@ def plan_at(second: int = 0, boots: int = 2):
             for a in arms
         },
         kconfig_digests={"debian:7.2": hashlib.sha256(KCONFIG.encode()).hexdigest()},
-        boots=boots,
+        parts=(
+            Part(
+                suite="micro",
+                machine=MachineSpec(),
+                regions=(Region("syscall-getppid/1p", "syscall-getppid", "1p", 300, 10),),
+                metrics=(),
+                guest_sha256="g",
+                emulator_version="7.2",
+                boots=boots,
+            ),
+        ),
         seed=1,
-        machine=MachineSpec(),
-        suite="micro",
-        regions=(Region("syscall-getppid/1p", "syscall-getppid", "1p", 300, 10),),
-        metrics=(),
-        guest_sha256="g",
-        emulator_version="7.2",
         created=datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC),
     )
 
@@ -215,9 +220,30 @@ def test_newer_versions_are_refused_with_advice():
     assert caught.value.where == str(path)
     assert "version 2" in (caught.value.cause or "")
     plan = json.loads((store.path / "plan.json").read_text())
-    (store.path / "plan.json").write_text(json.dumps(plan | {"schema": 2}))
+    (store.path / "plan.json").write_text(json.dumps(plan | {"schema": 3}))
     with pytest.raises(UsageError, match="newer kernleap"):
         RunStore.open("latest")
+
+
+def test_a_plan_of_the_first_schema_has_one_part(runs):
+    """A run of kernleap 0.1.0 before runs had parts; what it planned is what is read."""
+    store = new_store()
+    old = json.loads((DATA / "plan-schema-1.json").read_text())
+    (store.path / "plan.json").write_text(json.dumps(old))
+    plan = RunStore.open("latest").plan
+    (part,) = plan.parts
+    assert part.boots == 2
+    assert plan.suites == ("micro",)
+    assert plan.workloads == ("syscall-getppid/1p",)
+    assert [m.name for m in plan.metrics] == ["syscall-getppid/1p/kernel_instructions"]
+    assert [(t.id, t.part) for t in plan.trials] == [(t["id"], 0) for t in old["trials"]]
+    assert (part.guest_sha256, part.emulator_version) == ("g", "7.2")
+    again = RunStore.create(dataclasses.replace(plan, id="again"), {"debian:7.2": KCONFIG})
+    assert RunStore.open("again").plan == again.plan
+    (store.path / "plan.json").write_text(json.dumps(old | {"machine": {"cores": 2}}))
+    with pytest.raises(InfrastructureError) as caught:
+        RunStore.open(store.plan.id)
+    assert "parts[0].machine.cores: unknown key" in (caught.value.cause or "")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +253,11 @@ def test_newer_versions_are_refused_with_advice():
         (lambda p: p | {"seed": "one"}, "seed: expected int"),
         (lambda p: p | {"seed": True}, "seed: expected int"),
         (lambda p: {k: v for k, v in p.items() if k != "arms"}, "arms: missing key"),
-        (lambda p: p | {"machine": p["machine"] | {"cores": 2}}, "machine.cores: unknown key"),
+        (lambda p: p | {"parts": [{"machine": {"cores": 2}}]}, "parts[0].boots: missing key"),
+        (
+            lambda p: p | {"parts": [p["parts"][0] | {"machine": {"cores": 2}}]},
+            "parts[0].machine.cores: unknown key",
+        ),
         (lambda p: p | {"trials": [{"id": 1}]}, "trials[0].arm: missing key"),
         (lambda p: p | {"schema": 0}, "unknown plan schema 0"),
         (lambda p: [p], "expected dict"),

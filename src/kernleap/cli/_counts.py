@@ -15,7 +15,8 @@ from kernleap.model.errors import UsageError
 from kernleap.model.run import RunData, RunPlan
 from kernleap.model.trial import TrialStatus
 from kernleap.report.json import SCHEMA, samples_sha256
-from kernleap.store.codec import CodecError, decode
+from kernleap.store.codec import CodecError
+from kernleap.store.plan_file import plan_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,9 @@ class SamplesDigest:
     n: int
     sha256: str
 
+
+_READABLE = (SCHEMA, "kernleap-report/1")
+"""What reproducing needs of the first is in the second as well, only the plan has another form."""
 
 Counts = dict[str, dict[str, SamplesDigest]]
 """Trial id → metric → digest, of the trials that ended well."""
@@ -63,14 +67,14 @@ def counts_of_run(run: RunData) -> Counts:
 
 
 def counts_of_report(path: Path) -> tuple[RunPlan, Counts]:
-    """Plan and digests in a JSON report (schema `kernleap-report/1`).
+    """Plan and digests in a JSON report, of this schema or of an earlier one.
 
     Raises:
         UsageError: it cannot be read, or is not such a report.
     """
     try:
         document = _report(json.loads(path.read_bytes()))
-        plan = decode(RunPlan, document["plan"], "plan")
+        plan = plan_from(document["plan"], "plan")
         counts = {
             str(trial["id"]): {
                 str(metric): SamplesDigest(int(one["n"]), str(one["sha256"]))
@@ -95,7 +99,7 @@ def counts_of_report(path: Path) -> tuple[RunPlan, Counts]:
 
 
 def _report(document: Any) -> dict[str, Any]:
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+    if not isinstance(document, dict) or document.get("schema") not in _READABLE:
         raise ValueError(f"its schema is not {SCHEMA}")
     return document
 

@@ -6,28 +6,37 @@ import hashlib
 import queue
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kernleap.cli._progress import Show
 from kernleap.model.errors import InfrastructureError
 from kernleap.model.kernel import Arch, KernelImage
 from kernleap.model.machine import MachineSpec
-from kernleap.model.run import ArmInputs
+from kernleap.model.run import ArmInputs, Part
 from kernleap.model.trial import Arm
 
 if TYPE_CHECKING:
-    from kernleap.machine import LabMachine
+    from kernleap.machine import Machine
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What trials need: a kernel for each arm, and the machine with its guest."""
+    """What trials need: a kernel for each arm, and a machine for each part of the run."""
 
     images: dict[str, KernelImage]
-    machine: LabMachine
-    guest_sha256: str
-    emulator_version: str
+    machines: tuple[Machine, ...]
+
+    def parts_of_today(self, parts: Sequence[Part]) -> tuple[Part, ...]:
+        """The parts of a plan, made of what is here now."""
+        return tuple(
+            replace(
+                part,
+                guest_sha256=machine.identity.guest_sha256,
+                emulator_version=machine.identity.emulator_version,
+            )
+            for part, machine in zip(parts, self.machines, strict=True)
+        )
 
     def kconfigs(self) -> dict[str, str]:
         """Configuration texts by arm, where the kernel's source carries one.
@@ -58,8 +67,10 @@ def kconfig_digests(kconfigs: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def gather(arms: Sequence[Arm], spec: MachineSpec, offline: bool, show: Show) -> Inputs:
-    """Obtain the kernels that the arms name, while the guest is built.
+def gather(arms: Sequence[Arm], specs: Sequence[MachineSpec], offline: bool, show: Show) -> Inputs:
+    """Obtain the kernels that the arms name, while the guests are built.
+
+    `specs` are the machines of the parts, all of one architecture.
 
     Raises:
         KernleapError: the first thing that could not be had.
@@ -67,14 +78,14 @@ def gather(arms: Sequence[Arm], spec: MachineSpec, offline: bool, show: Show) ->
     from kernleap import kernel
 
     def obtain(arm: Arm) -> Callable[[], KernelImage]:
-        ref = arm.ref.base
-        return lambda: kernel.obtain(ref, arch=spec.arch, offline=offline, progress=show.fetching)
+        ref, arch = arm.ref.base, specs[0].arch
+        return lambda: kernel.obtain(ref, arch=arch, offline=offline, progress=show.fetching)
 
-    return _gather({arm.name: (arm.ref.base, obtain(arm)) for arm in arms}, spec)
+    return _gather({arm.name: (arm.ref.base, obtain(arm)) for arm in arms}, specs)
 
 
 def gather_again(
-    inputs: Sequence[ArmInputs], spec: MachineSpec, offline: bool, show: Show
+    inputs: Sequence[ArmInputs], specs: Sequence[MachineSpec], offline: bool, show: Show
 ) -> Inputs:
     """Obtain the very kernels of an earlier run, by digest.
 
@@ -85,31 +96,29 @@ def gather_again(
 
     def obtain(one: ArmInputs) -> Callable[[], KernelImage]:
         return lambda: kernel.obtain_by_digest(
-            one, Arch(spec.arch), offline=offline, progress=show.fetching
+            one, Arch(specs[0].arch), offline=offline, progress=show.fetching
         )
 
-    return _gather({one.arm: (one.kernel_sha256, obtain(one)) for one in inputs}, spec)
+    return _gather({one.arm: (one.kernel_sha256, obtain(one)) for one in inputs}, specs)
 
 
 def _gather(
-    kernels: Mapping[str, tuple[Hashable, Callable[[], KernelImage]]], spec: MachineSpec
+    kernels: Mapping[str, tuple[Hashable, Callable[[], KernelImage]]],
+    specs: Sequence[MachineSpec],
 ) -> Inputs:
     """Run the jobs in parallel; arms with equal keys share one kernel."""
 
-    def machine() -> LabMachine:
-        from kernleap.machine import LabMachine
+    def machine(spec: MachineSpec) -> Callable[[], Machine]:
+        from kernleap.machine import machine_for
 
-        return LabMachine(spec)
+        return lambda: machine_for(spec)
 
-    jobs: dict[Hashable, Callable[[], Any]] = {"machine": machine}
+    jobs: dict[Hashable, Callable[[], Any]] = {("machine", s): machine(s) for s in specs}
     jobs |= {("kernel", key): job for key, job in kernels.values()}
     results = _in_parallel(jobs)
-    lab = results["machine"]
     return Inputs(
         images={arm: results["kernel", key] for arm, (key, _) in kernels.items()},
-        machine=lab,
-        guest_sha256=lab.guest.sha256,
-        emulator_version=lab.emulator.identity,
+        machines=tuple(results["machine", spec] for spec in specs),
     )
 
 

@@ -74,7 +74,7 @@ def run_trials(
             execute(
                 store.plan,
                 inputs.images,
-                inputs.machine,
+                inputs.machines,
                 store,
                 jobs=jobs,
                 progress=show.trials,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,11 @@ from kernleap.model.machine import MachineSpec
 from kernleap.model.trial import TrialStatus
 
 if TYPE_CHECKING:
+    from kernleap.model.run import Part
     from kernleap.store import RunStore
 
 _DEFAULT_MACHINE = MachineSpec()
-_OF_A_NEW_RUN = ("boots", "aa", "seed", "suite", "workload", "cpu", "arch")
+_OF_A_NEW_RUN = ("boots", "aa", "seed", "suite", "workload", "machine", "cpu", "arch")
 """Options that a stored plan has settled; a resumed run cannot change them."""
 
 
@@ -33,23 +34,28 @@ class Wanted:
     """What a new run is asked to measure."""
 
     refs: tuple[str, ...]
-    boots: int
+    boots: int | None
     aa: bool
     seed: int
-    suite: str
+    suites: tuple[str, ...]
+    """None were named: those of the kind of machine."""
     workloads: tuple[str, ...]
     machine: MachineSpec
 
 
 @click.command(name="compare")
 @click.argument("refs", nargs=-1, metavar="BASELINE CANDIDATE...")
-@click.option("--boots", type=int, help="Boots of each kernel.  [default: 5; serving: 10]")
+@click.option(
+    "--boots", type=int, help="Boots of each kernel, in each suite.  [default: the suite's]"
+)
 @_options.jobs
 @click.option("--aa", is_flag=True, help="Boot the baseline a second time: the noise floor.")
 @click.option(
     "--seed", default=1, show_default=True, help="Seed of the order of boots and of the guests."
 )
-@click.option("--suite", default="micro", show_default=True, help="Suite of workloads.")
+@click.option(
+    "--suite", metavar="NAME[,NAME]...", help="Suites of workloads.  [default: the machine's]"
+)
 @click.option(
     "--workload",
     multiple=True,
@@ -57,6 +63,13 @@ class Wanted:
     help="Only these (tcp-*, */1p, pipe/2p-*); may be given several times.",
 )
 @_options.policy_file
+@click.option(
+    "--machine",
+    metavar="KIND",
+    default=_DEFAULT_MACHINE.kind,
+    show_default=True,
+    help="Where the kernels run.",
+)
 @click.option(
     "--cpu", default=_DEFAULT_MACHINE.cpu, show_default=True, help="CPU model of the emulator."
 )
@@ -88,6 +101,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     Examples:
       kernleap compare debian:7.0 debian:7.2
       kernleap compare debian:7.2 debian:7.2+cmdline:mitigations=off --workload 'tcp-*'
+      kernleap compare debian:7.0 debian:7.2 --suite serving
       kernleap compare --resume latest
     """
     from kernleap.judge.policy import load
@@ -112,29 +126,48 @@ def _wanted(ctx: click.Context, options: dict[str, Any]) -> Wanted:
         raise click.UsageError("give a BASELINE and at least one CANDIDATE", ctx)
     return Wanted(
         refs=options["refs"],
-        boots=_default_boots(options["suite"]) if options["boots"] is None else options["boots"],
+        boots=options["boots"],
         aa=options["aa"],
         seed=options["seed"],
-        suite=options["suite"],
+        suites=tuple(options["suite"].split(",")) if options["suite"] else (),
         workloads=options["workload"],
-        machine=_machine(options),
+        machine=MachineSpec(
+            kind=options["machine"], cpu=options["cpu"], arch=Arch(options["arch"])
+        ),
     )
 
 
-def _default_boots(suite: str) -> int:
-    from kernleap.workload.serving.region import BOOTS, PROGRAM
+def _parts(wanted: Wanted) -> list[Part]:
+    """The parts of a new run, before anything has been fetched for them.
 
-    return BOOTS if suite == PROGRAM else 5
+    Raises:
+        UsageError: no such suite, workload or machine, or they do not go together.
+    """
+    from kernleap.experiment.plan import check_parts
+    from kernleap.machine import kind_of
+    from kernleap.model.run import Part
+    from kernleap.workload import metrics_for, select_from
+    from kernleap.workload.needs import needs_of
 
-
-def _machine(options: dict[str, Any]) -> MachineSpec:
-    """The machine that the suite needs: one that serves holds an engine and more memory."""
-    from kernleap.workload.serving.region import MEMORY_MIB, PROGRAM
-
-    spec = MachineSpec(cpu=options["cpu"], arch=Arch(options["arch"]))
-    if options["suite"] == PROGRAM:
-        return replace(spec, guest=PROGRAM, memory_mib=MEMORY_MIB)
-    return spec
+    kind = kind_of(wanted.machine.kind)
+    parts = []
+    for suite, regions in select_from(wanted.suites or kind.suites, wanted.workloads).items():
+        needs = needs_of(suite)
+        usual = needs.boots if wanted.suites else needs.boots_by_default
+        boots = usual if wanted.boots is None else wanted.boots
+        parts.append(
+            Part(
+                suite=suite,
+                machine=kind.fit(wanted.machine, needs),
+                regions=tuple(region.planned for region in regions),
+                metrics=metrics_for(regions),
+                guest_sha256="",
+                emulator_version="",
+                boots=boots,
+            )
+        )
+    check_parts(parts)
+    return parts
 
 
 def _refuse_changes(ctx: click.Context) -> None:
@@ -148,29 +181,21 @@ def _run_new(wanted: Wanted, jobs: int | None, offline: bool, show: Show) -> Run
     from kernleap import kernel
     from kernleap.cli._inputs import gather, kconfig_digests
     from kernleap.cli._running import default_jobs, run_trials
-    from kernleap.experiment.plan import check_boots, make_arms, make_plan
+    from kernleap.experiment.plan import make_arms, make_plan
     from kernleap.store import RunStore
-    from kernleap.workload import metrics_for, select
 
     # Everything that can be wrong with the command is found before anything is fetched.
     arms = make_arms([kernel.parse_ref(text) for text in wanted.refs], aa=wanted.aa)
-    check_boots(wanted.boots)
-    chosen = select(wanted.suite, wanted.workloads)
-    show.say("getting the kernels and the guest ready")
-    inputs = gather(arms, wanted.machine, offline, show)
+    parts = _parts(wanted)
+    show.say("getting the kernels and the machine ready")
+    inputs = gather(arms, [part.machine for part in parts], offline, show)
     kconfigs = inputs.kconfigs()
     plan = make_plan(
         arms=arms,
         images=inputs.images,
         kconfig_digests=kconfig_digests(kconfigs),
-        boots=wanted.boots,
+        parts=inputs.parts_of_today(parts),
         seed=wanted.seed,
-        machine=wanted.machine,
-        suite=wanted.suite,
-        regions=[region.planned for region in chosen],
-        metrics=metrics_for(chosen),
-        guest_sha256=inputs.guest_sha256,
-        emulator_version=inputs.emulator_version,
         created=datetime.now(UTC),
         command=("kernleap", *sys.argv[1:]),
         kernleap_version=__version__,
@@ -200,18 +225,19 @@ def _resume(options: dict[str, Any], show: Show) -> RunStore:
     if len([s for s in finished.values() if s not in again]) == len(plan.trials):
         show.say(f"run {plan.id} is complete: nothing to boot")
         return store
-    inputs = gather_again(plan.inputs, plan.machine, options["offline"], show)
-    now = (inputs.guest_sha256, inputs.emulator_version)
-    for name, planned, found in zip(
-        ("guest", "emulator"), (plan.guest_sha256, plan.emulator_version), now, strict=True
-    ):
-        if planned != found:
-            raise UsageError(
-                f"The {name} is another one than when this run began",
-                where=plan.id,
-                cause=f"then {planned}, now {found}; their counts cannot be mixed in one run",
-                next_step=shlex.join(plan.command) or "start a new run",
-            )
+    inputs = gather_again(plan.inputs, [p.machine for p in plan.parts], options["offline"], show)
+    for then, now in zip(plan.parts, inputs.parts_of_today(plan.parts), strict=True):
+        for name, planned, found in (
+            ("guest", then.guest_sha256, now.guest_sha256),
+            ("emulator", then.emulator_version, now.emulator_version),
+        ):
+            if planned != found:
+                raise UsageError(
+                    f"The {name} is another one than when this run began",
+                    where=plan.id,
+                    cause=f"then {planned}, now {found}; their counts cannot be mixed in one run",
+                    next_step=shlex.join(plan.command) or "start a new run",
+                )
     _announce(store, show)
     run_trials(store, inputs, jobs=options["jobs"] or default_jobs(), show=show, again=again)
     return store

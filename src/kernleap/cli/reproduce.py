@@ -85,12 +85,15 @@ def _original(run: str) -> tuple[RunPlan, Counts]:
 
 def differing_inputs(before: RunPlan, after: RunPlan) -> tuple[tuple[str, str, str], ...]:
     """(input, then, now) of what counts depend on. Kernels are equal by digest already."""
-    pairs = (
-        ("guest", before.guest_sha256, after.guest_sha256),
-        ("emulator", before.emulator_version, after.emulator_version),
-        ("CPU model", before.machine.cpu, after.machine.cpu),
-    )
-    return tuple((name, then, now) for name, then, now in pairs if then != now)
+    found: dict[tuple[str, str, str], None] = {}
+    for then, now in zip(before.parts, after.parts, strict=True):
+        pairs = (
+            ("guest", then.guest_sha256, now.guest_sha256),
+            ("emulator", then.emulator_version, now.emulator_version),
+            ("CPU model", then.machine.cpu, now.machine.cpu),
+        )
+        found |= {pair: None for pair in pairs if pair[1] != pair[2]}
+    return tuple(found)
 
 
 def _run_again(
@@ -102,15 +105,14 @@ def _run_again(
     from kernleap.store import RunStore
 
     show.say(f"reproducing {plan.id}: getting its kernels by digest")
-    inputs = gather_again(plan.inputs, plan.machine, offline, show)
+    inputs = gather_again(plan.inputs, [p.machine for p in plan.parts], offline, show)
     planned = {one.arm: one.kconfig_sha256 for one in plan.inputs}
     kconfigs = inputs.kconfigs()
     digests = kconfig_digests(kconfigs)
     again = repeat_plan(
         plan,
         trials=before.keys(),
-        guest_sha256=inputs.guest_sha256,
-        emulator_version=inputs.emulator_version,
+        parts=inputs.parts_of_today(plan.parts),
         kconfig_digests=digests,
         created=datetime.now(UTC),
         command=("kernleap", *sys.argv[1:]),

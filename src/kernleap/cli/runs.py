@@ -169,9 +169,13 @@ def _show(store: RunStore, trials: list[dict[str, Any]], metrics: list[Any]) -> 
         f"run {plan.id}, made {plan.created} with kernleap {plan.kernleap_version}",
         f"  {store.path}",
         f"  {' '.join(plan.command)}",
-        f"  {plan.emulator_version}, CPU {plan.machine.cpu}, guest {plan.guest_sha256[:12]}, "
-        f"seed {plan.seed}",
+        f"  seed {plan.seed}",
     ]
+    for part in plan.parts:
+        lines.append(
+            f"  suite {part.suite}, {part.boots} boots per arm: {part.machine.kind}, "
+            f"{part.emulator_version}, CPU {part.machine.cpu}, guest {part.guest_sha256[:12]}"
+        )
     roles = {arm.name: arm.role for arm in plan.arms}
     for one in plan.inputs:
         kernel = f"{one.release}, sha256 {one.kernel_sha256[:12]}"

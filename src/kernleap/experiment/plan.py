@@ -2,7 +2,8 @@
 
 A block holds one boot of every arm, all with the same guest seed, in a random order of its
 own. So arms are paired within blocks, and whatever drifts during a run (a busier host, a
-warmer machine) falls on all arms alike.
+warmer machine) falls on all arms alike. A block belongs to one part; the blocks of all parts are
+spread evenly over the run, so that an interrupted run has some of each.
 """
 
 from __future__ import annotations
@@ -16,9 +17,7 @@ from typing import Any
 
 from kernleap.model.errors import UsageError
 from kernleap.model.kernel import KernelImage, KernelRef
-from kernleap.model.machine import MachineSpec
-from kernleap.model.metric import Metric
-from kernleap.model.run import ArmInputs, Region, RunPlan
+from kernleap.model.run import ArmInputs, Part, RunPlan
 from kernleap.model.trial import Arm, Trial
 
 MAX_BOOTS = 999
@@ -63,32 +62,48 @@ def check_boots(boots: int) -> None:
         raise UsageError(f"--boots must be between 1 and {MAX_BOOTS}, not {boots}")
 
 
+def check_parts(parts: Sequence[Part]) -> None:
+    """Refuse parts that cannot be planned together.
+
+    Raises:
+        UsageError: boots out of range, no part, or a region that is in two parts.
+    """
+    if not parts:
+        raise UsageError("A run needs at least one part")
+    for part in parts:
+        check_boots(part.boots)
+    check_boots(sum(part.boots for part in parts))
+    seen: set[str] = set()
+    for region in (region.name for part in parts for region in part.regions):
+        if region in seen:
+            raise UsageError(
+                f"{region} is in two of the suites",
+                where="--suite",
+                next_step="name suites that have no workload in common",
+            )
+        seen.add(region)
+
+
 def make_plan(
     *,
     arms: Sequence[Arm],
     images: Mapping[str, KernelImage],
     kconfig_digests: Mapping[str, str],
-    boots: int,
+    parts: Sequence[Part],
     seed: int,
-    machine: MachineSpec,
-    suite: str,
-    regions: Sequence[Region],
-    metrics: Sequence[Metric],
-    guest_sha256: str,
-    emulator_version: str,
     created: datetime,
     command: Sequence[str] = (),
     kernleap_version: str = "",
 ) -> RunPlan:
-    """The plan of a run of `boots` boots an arm. Equal arguments give equal plans.
+    """The plan of a run of these parts. Equal arguments give equal plans.
 
     `images` and `kconfig_digests` are by arm name; the latter holds only the arms whose
     kernel configuration is known.
 
     Raises:
-        UsageError: `boots` is out of range.
+        UsageError: boots out of range, no part, or a region that is in two parts.
     """
-    check_boots(boots)
+    check_parts(parts)
     inputs = tuple(
         ArmInputs(
             arm=arm.name,
@@ -99,24 +114,17 @@ def make_plan(
         )
         for arm in arms
     )
-    trials = _trials(arms, inputs, boots, seed, guest_sha256)
+    trials = _trials(arms, inputs, parts, seed)
     moment = created.astimezone(UTC)
-    digest = _digest(
-        moment.isoformat(), [t.id for t in trials], [r.name for r in regions], list(command)
-    )
+    regions = [region.name for part in parts for region in part.regions]
+    digest = _digest(moment.isoformat(), [t.id for t in trials], regions, list(command))
     return RunPlan(
         id=f"{moment:%Y%m%d-%H%M%S}-{digest.hex()[:6]}",
         created=moment.isoformat(timespec="seconds"),
         arms=tuple(arms),
         trials=trials,
-        machine=machine,
-        suite=suite,
-        workloads=tuple(r.name for r in regions),
-        regions=tuple(regions),
-        metrics=tuple(metrics),
+        parts=tuple(parts),
         inputs=inputs,
-        guest_sha256=guest_sha256,
-        emulator_version=emulator_version,
         seed=seed,
         command=tuple(command),
         kernleap_version=kernleap_version,
@@ -127,14 +135,16 @@ def repeat_plan(
     plan: RunPlan,
     *,
     trials: Collection[str],
-    guest_sha256: str,
-    emulator_version: str,
+    parts: Sequence[Part],
     kconfig_digests: Mapping[str, str],
     created: datetime,
     command: Sequence[str],
     kernleap_version: str,
 ) -> RunPlan:
-    """The plan of a run that repeats those `trials` (ids) of `plan` on what is here now."""
+    """The plan of a run that repeats those `trials` (ids) of `plan` on what is here now.
+
+    `parts` are the plan's own, with the guests and emulators of today.
+    """
     moment = created.astimezone(UTC)
     digest = _digest(moment.isoformat(), plan.id, list(command))
     return dataclasses.replace(
@@ -146,31 +156,33 @@ def repeat_plan(
             dataclasses.replace(one, kconfig_sha256=kconfig_digests.get(one.arm, ""))
             for one in plan.inputs
         ),
-        guest_sha256=guest_sha256,
-        emulator_version=emulator_version,
+        parts=tuple(parts),
         command=tuple(command),
         kernleap_version=kernleap_version,
     )
 
 
 def guest_seed(seed: int, block: int) -> int:
-    """Seed of the guests of a block: the same for all arms, unrelated between blocks.
+    """Seed of the guests of the n-th block of a part: the same for all arms, unrelated between
+    blocks.
 
-    It depends on run seed and block alone, so more boots extend a run without changing it.
+    It depends on these two alone, so more boots extend a part without changing it, and a suite
+    counts the same whatever runs beside it.
     """
     return int.from_bytes(_digest("guest seed", seed, block)[:_SEED_BYTES], "big")
 
 
 def _trials(
-    arms: Sequence[Arm], inputs: Sequence[ArmInputs], boots: int, seed: int, guest_sha256: str
+    arms: Sequence[Arm], inputs: Sequence[ArmInputs], parts: Sequence[Part], seed: int
 ) -> tuple[Trial, ...]:
     trials: list[Trial] = []
-    for block in range(boots):
-        in_block = guest_seed(seed, block)
-        drawn = sorted((_digest("order", seed, block, index), index) for index in range(len(arms)))
+    for number, nth, block in _blocks(parts):
+        in_block = guest_seed(seed, nth)
+        guest = parts[number].guest_sha256
+        drawn = sorted((_digest("order", seed, nth, index), index) for index in range(len(arms)))
         for _, index in drawn:
             arm = arms[index]
-            digest = _digest(str(arm.ref), in_block, inputs[index].kernel_sha256, guest_sha256)
+            digest = _digest(str(arm.ref), in_block, inputs[index].kernel_sha256, guest)
             trials.append(
                 Trial(
                     id=f"{block:03d}-{index}-{digest.hex()[:8]}",
@@ -178,9 +190,21 @@ def _trials(
                     block=block,
                     order=len(trials),
                     seed=in_block,
+                    part=number,
                 )
             )
     return tuple(trials)
+
+
+def _blocks(parts: Sequence[Part]) -> list[tuple[int, int, int]]:
+    """(part, number within the part, number in the run) of all blocks, in execution order."""
+    first = 0
+    placed = []
+    for number, part in enumerate(parts):
+        for nth in range(part.boots):
+            placed.append(((nth + 0.5) / part.boots, (number, nth, first + nth)))
+        first += part.boots
+    return [block for _, block in sorted(placed)]
 
 
 def _digest(*parts: Any) -> bytes:

@@ -34,8 +34,9 @@ def judge(
         evidence: by arm, what is known besides the metrics; an arm left out is not known at all.
         today: the day from which on support is counted; without one the day of the run.
 
-    Only `ok` trials count. An arm with fewer of them than both the policy's `min_boots` and
-    its own plan ask for gets no findings, and a verdict whose reason is `infrastructure`.
+    Only `ok` trials count. Where an arm has fewer of them in a part of the run than both the
+    policy's `min_boots` and the plan ask for, that part gives no findings, and the arm's
+    verdict has the reason `infrastructure`.
     """
     known = evidence or {}
     day = today or datetime.fromisoformat(run.plan.created).date()
@@ -48,8 +49,15 @@ def judge(
     for arm in run.plan.arms:
         if arm.role == "baseline":
             continue
-        lack = _lack(run, arms, (baseline, arm.name), policy)
-        found = () if lack else find(run.plan.metrics, arms[baseline], arms[arm.name], policy)
+        lacks = [_lack(run, n, (baseline, arm.name), policy) for n in range(len(run.plan.parts))]
+        metrics = [
+            metric
+            for part, lack in zip(run.plan.parts, lacks, strict=True)
+            if not lack
+            for metric in part.metrics
+        ]
+        found = find(metrics, arms[baseline], arms[arm.name], policy)
+        lack = "; ".join(filter(None, lacks))
         if arm.role == "aa":
             if found and noise is None:
                 noise = noise_floor(arm.name, found)
@@ -83,16 +91,28 @@ def judge(
 
 
 def _planned(run: RunData, *arms: str) -> int:
-    return min(sum(trial.arm == arm for trial in run.plan.trials) for arm in arms)
+    """Boots planned for the arm and the part that have the fewest."""
+    return min(
+        sum(trial.arm == arm for trial in run.plan.trials_of(part))
+        for part in range(len(run.plan.parts))
+        for arm in arms
+    )
 
 
-def _lack(run: RunData, arms: dict[str, ArmData], names: tuple[str, ...], policy: Policy) -> str:
-    """What is missing for numbers, or an empty string."""
+def _lack(run: RunData, part: int, names: tuple[str, ...], policy: Policy) -> str:
+    """What is missing for the numbers of a part, or an empty string."""
     short = []
+    which = f" of {run.plan.parts[part].suite}" if len(run.plan.parts) > 1 else ""
     for name in names:
-        planned, good = _planned(run, name), len(arms[name].boots)
+        planned = sum(trial.arm == name for trial in run.plan.trials_of(part))
+        good = sum(
+            record.status is TrialStatus.OK
+            and record.trial.arm == name
+            and record.trial.part == part
+            for record in run.records
+        )
         if good < max(1, min(planned, policy.min_boots)):
-            short.append(f"arm {name}: {good} of {planned} boots ended well")
+            short.append(f"arm {name}: {good} of {planned} boots{which} ended well")
     if not short:
         return ""
     return f"{'; '.join(short)} (the policy asks for {policy.min_boots})"
@@ -101,7 +121,8 @@ def _lack(run: RunData, arms: dict[str, ArmData], names: tuple[str, ...], policy
 def _warnings(run: RunData, arms: dict[str, ArmData], noise: NoiseFloor | None) -> tuple[str, ...]:
     found = []
     for arm in run.plan.arms:
-        planned, good = _planned(run, arm.name), len(arms[arm.name].boots)
+        planned = sum(trial.arm == arm.name for trial in run.plan.trials)
+        good = len(arms[arm.name].boots)
         if good < planned:
             found.append(f"arm {arm.name}: {planned - good} of {planned} boots are missing")
     found += _missing_metrics(run, arms)

@@ -49,11 +49,12 @@ def kconfig(text: str) -> dict[str, str]:
 
 def _machine(run: RunData, baseline: str, candidate: str) -> tuple[Confounder, ...]:
     found = []
-    for fact, why in _FACTS.items():
-        here, there = _fact(run, baseline, fact), _fact(run, candidate, fact)
-        if here and there and here != there:
-            found.append(Confounder("machine", fact, here, there, why))
-    return tuple(found)
+    for part in range(len(run.plan.parts)):
+        for fact, why in _FACTS.items():
+            here, there = _fact(run, baseline, fact, part), _fact(run, candidate, fact, part)
+            if here and there and here != there:
+                found.append(Confounder("machine", fact, here, there, why))
+    return tuple(dict.fromkeys(found))
 
 
 def _compiler(run: RunData, baseline: str, candidate: str) -> tuple[Confounder, ...]:
@@ -64,14 +65,17 @@ def _compiler(run: RunData, baseline: str, candidate: str) -> tuple[Confounder, 
     return (Confounder("compiler", "compiler", here, there, why),)
 
 
-def _fact(run: RunData, arm: str, fact: str) -> str:
+def _fact(run: RunData, arm: str, fact: str, part: int | None = None) -> str:
     def shown(value: Any) -> str:
         return str(value)
 
     values = {
         shown(record.facts[fact])
         for record in run.records
-        if record.trial.arm == arm and record.status is TrialStatus.OK and fact in record.facts
+        if record.trial.arm == arm
+        and part in (None, record.trial.part)
+        and record.status is TrialStatus.OK
+        and fact in record.facts
     }
     return ", ".join(sorted(values))
 

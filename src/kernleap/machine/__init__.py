@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from kernleap.machine.base import Interrupted, TrialRunner
-from kernleap.machine.guests import guest_of
+from kernleap.machine.base import Interrupted, Machine, MachineIdentity, TrialRunner
 from kernleap.machine.lab import LabMachine
-from kernleap.machine.qemu import find_emulator
-from kernleap.model.machine import MachineSpec
+from kernleap.machine.registry import Kind, kind_of, kinds, machine_for
 
-__all__ = ["Interrupted", "LabMachine", "TrialRunner", "prepare"]
-
-
-def prepare(spec: MachineSpec) -> tuple[str, str]:
-    """(guest digest, emulator identity) of the machine that this spec describes here.
-
-    Raises:
-        InfrastructureError: there is no emulator, or the guest cannot be built.
-    """
-    emulator = find_emulator(spec.arch)
-    return guest_of(spec).sha256, emulator.identity
+__all__ = [
+    "Interrupted",
+    "Kind",
+    "LabMachine",
+    "Machine",
+    "MachineIdentity",
+    "TrialRunner",
+    "kind_of",
+    "kinds",
+    "machine_for",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,14 @@ from kernleap.model.trial import Trial, TrialRecord
 
 class Interrupted(Exception):  # noqa: N818 - it reports a request, not an error
     """The trial was stopped on request; nothing of it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineIdentity:
+    """What counts depend on besides kernel, spec and seed."""
+
+    guest_sha256: str
+    emulator_version: str
 
 
 class TrialRunner(Protocol):
@@ -35,4 +44,13 @@ class TrialRunner(Protocol):
             Interrupted: `stop` was set before the trial ended.
             InfrastructureError: nothing could be tried (no emulator, no room).
         """
+        ...
+
+
+class Machine(TrialRunner, Protocol):
+    """A machine that is ready for the trials of one part of a run."""
+
+    @property
+    def identity(self) -> MachineIdentity:
+        """What it is made of, by digest and version."""
         ...

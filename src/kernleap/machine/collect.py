@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from kernleap.machine.knobs import check_cmdline, check_knobs
 from kernleap.machine.selfcheck import SELFCHECK, check_ticks
 from kernleap.model.errors import KernleapError
 from kernleap.model.kernel import KernelRef
-from kernleap.model.run import Region, RunPlan
+from kernleap.model.run import Region
 from kernleap.model.trial import Profile, Samples
 from kernleap.probe.counted import to_profiles, to_samples
 from kernleap.probe.counts_file import RegionCounts, read_counts
@@ -63,7 +64,11 @@ def check_guest(ref: KernelRef, records: Records, facts: dict[str, Any]) -> None
 
 
 def collect(
-    plan: RunPlan, records: Records, counts: Path, symbols: SymbolTable, warnings: list[str]
+    regions: Sequence[Region],
+    records: Records,
+    counts: Path,
+    symbols: SymbolTable,
+    warnings: list[str],
 ) -> tuple[tuple[Samples, ...], tuple[Profile, ...]]:
     """The samples and profiles of one boot, every region checked against what the guest said.
 
@@ -71,7 +76,7 @@ def collect(
         InvalidTrial: guest, plugin and plan disagree about what ran.
         CountsError, ChannelError: what one of them wrote is broken.
     """
-    wanted = (SELFCHECK, *plan.regions)
+    wanted = (SELFCHECK, *regions)
     said = records.of("region")
     if len(said) != len(wanted):
         raise InvalidTrial(f"the guest ran {len(said)} regions of {len(wanted)}")

@@ -10,9 +10,10 @@ from typing import Any
 from kernleap.guest import channel
 from kernleap.guest.build import build_plugin
 from kernleap.guest.channel import ChannelError, Records
-from kernleap.guest.initramfs import GuestImage
+from kernleap.guest.initramfs import GuestImage, guest_image
 from kernleap.guest.plan import trial_plan
 from kernleap.machine.argv import BootFiles, kernel_cmdline, lab_argv
+from kernleap.machine.base import MachineIdentity
 from kernleap.machine.collect import InvalidTrial, check_guest, collect
 from kernleap.machine.guests import guest_of
 from kernleap.machine.process import Ending, Outcome, run_emulator
@@ -57,13 +58,20 @@ class LabMachine:
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 
+    @property
+    def identity(self) -> MachineIdentity:
+        """Digest of the guest, and the emulator with its version."""
+        return MachineIdentity(self.guest.sha256, self.emulator.identity)
+
     def kernel(self, image: KernelImage, stop: threading.Event) -> _Kernel:
         """Symbols and event entries of a kernel; the first call boots it once for them."""
         with self._guard:
             lock = self._locks.setdefault(image.sha256, threading.Lock())
         with lock:
             if image.sha256 not in self._kernels:
-                text = kernel_symbols(image, self.spec, self.emulator, self.guest, stop)
+                # Any guest can hand them over; this one unpacks in a moment.
+                smallest = guest_image(self.spec.arch)
+                text = kernel_symbols(image, self.spec, self.emulator, smallest, stop)
                 lines = text.splitlines()
                 events = event_entries(lines, self.spec.arch)
                 if missing := [e for e in REQUIRED if EVENTS.index(e) not in events]:
@@ -86,6 +94,7 @@ class LabMachine:
     ) -> TrialRecord:
         """Boot once and count; see TrialRunner."""
         ref = plan.arm(trial.arm).ref
+        regions = plan.parts[trial.part].regions
         kernel = self.kernel(image, stop)
         files = BootFiles(
             kernel=image.vmlinuz,
@@ -99,7 +108,7 @@ class LabMachine:
             settle_s=self.spec.settle_s,
             modifiers=ref.modifiers,
             events=kernel.events,
-            regions=(SELFCHECK, *plan.regions),
+            regions=(SELFCHECK, *regions),
         )
         channel.create(files.channel, text)
         cmdline = kernel_cmdline(ref.modifiers, self.spec.arch)
@@ -125,7 +134,7 @@ class LabMachine:
                 check_guest(ref, records, facts)
                 if files.counts is not None:
                     samples, profiles = collect(
-                        plan, records, files.counts, kernel.symbols, warnings
+                        regions, records, files.counts, kernel.symbols, warnings
                     )
         except (ChannelError, CountsError, InvalidTrial) as error:
             status, reason = TrialStatus.INVALID, str(error)

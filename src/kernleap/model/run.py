@@ -10,7 +10,8 @@ from kernleap.model.machine import MachineSpec
 from kernleap.model.metric import Metric
 from kernleap.model.trial import Arm, Trial, TrialRecord
 
-PLAN_SCHEMA = 1
+PLAN_SCHEMA = 2
+"""Schema 1 had no parts: one suite on one machine. Plans of it are still read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,29 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
-class RunPlan:
-    """The plan of a run. Stored as plan.json before anything boots, never rewritten.
+class Part:
+    """The boots of one suite on one machine; a run has one part or several.
 
     `metrics` carries the definitions in force when the run was made, so that a run can be
     judged years later without the catalogue it was made with.
+    """
+
+    suite: str
+    machine: MachineSpec
+    regions: tuple[Region, ...]
+    """What each boot runs, in execution order."""
+    metrics: tuple[Metric, ...]
+    guest_sha256: str
+    emulator_version: str
+    boots: int
+    """Planned boots of each arm: the blocks of this part."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """The plan of a run. Stored as plan.json before anything boots, never rewritten.
+
+    Each trial belongs to a part (`Trial.part`); block numbers are unique in the whole run.
     """
 
     id: str
@@ -52,21 +71,32 @@ class RunPlan:
     """UTC, ISO 8601."""
     arms: tuple[Arm, ...]
     trials: tuple[Trial, ...]
-    machine: MachineSpec
-    suite: str
-    workloads: tuple[str, ...]
-    """Regions in execution order, as `workload/form`."""
-    metrics: tuple[Metric, ...]
+    parts: tuple[Part, ...]
     inputs: tuple[ArmInputs, ...]
-    guest_sha256: str
-    emulator_version: str
     seed: int
     """Seed of the interleaving and of the guests."""
-    regions: tuple[Region, ...] = ()
-    """What each boot runs, in execution order; `workloads` names the same regions."""
     command: tuple[str, ...] = ()
     kernleap_version: str = ""
     schema: int = PLAN_SCHEMA
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Definitions of all parts, in their order."""
+        return tuple(metric for part in self.parts for metric in part.metrics)
+
+    @property
+    def workloads(self) -> tuple[str, ...]:
+        """Regions of all parts in execution order, as `workload/form`."""
+        return tuple(region.name for part in self.parts for region in part.regions)
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """Suites of the parts, each once."""
+        return tuple(dict.fromkeys(part.suite for part in self.parts))
+
+    def trials_of(self, part: int) -> tuple[Trial, ...]:
+        """Trials of the part of that number."""
+        return tuple(trial for trial in self.trials if trial.part == part)
 
     def arm(self, name: str) -> Arm:
         """The arm of that name; KeyError if the plan has none."""

@@ -42,6 +42,8 @@ class Trial:
     block: int
     order: int
     seed: int
+    part: int = 0
+    """Number of the part of the plan it belongs to."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""The machine-readable report: schema `kernleap-report/1`, described in docs/report-schema.md.
+"""The machine-readable report: schema `kernleap-report/2`, described in docs/report-schema.md.
 
 Names are kept as they are (not shortened or cleaned as on a page), so that documents can be
 joined by them; numbers are never NaN or infinite: what has no value is null.
@@ -26,7 +26,7 @@ from kernleap.report.parts import (
     ReportView,
 )
 
-SCHEMA = "kernleap-report/1"
+SCHEMA = "kernleap-report/2"
 
 
 def render(view: ReportView) -> dict[str, Any]:
@@ -162,6 +162,7 @@ def _trial(record: TrialRecord) -> dict[str, Any]:
         "block": record.trial.block,
         "order": record.trial.order,
         "seed": record.trial.seed,
+        "part": record.trial.part,
         "status": record.status,
         "reason": record.reason,
         "attempt": record.attempt,

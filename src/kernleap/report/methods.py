@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kernleap.model.metric import Grade, Role
-from kernleap.model.run import RunPlan
+from kernleap.model.run import Part, RunPlan
 from kernleap.report import text
 from kernleap.report.parts import MethodView, MetricView, NoiseView
 
@@ -77,19 +78,38 @@ def methods(plan: RunPlan, metrics: tuple[MetricView, ...]) -> tuple[MethodView,
 
 def provenance(plan: RunPlan) -> tuple[tuple[str, str], ...]:
     """The inputs that all arms share."""
-    machine = plan.machine
     rows = [
-        ("Emulator", plan.emulator_version),
-        ("CPU model", machine.cpu),
-        ("Machine", f"{machine.kind}, {machine.mode}, {machine.arch}"),
-        ("CPUs and memory", f"{machine.vcpus}, {machine.memory_mib} MiB"),
-        ("Settling time", f"{machine.settle_s:g} guest seconds"),
-        ("Guest image (SHA-256)", plan.guest_sha256),
-        ("Suite", plan.suite),
+        *_machine_rows(plan.parts),
+        ("Suites" if len(plan.parts) > 1 else "Suite", ", ".join(plan.suites)),
         ("Seed", str(plan.seed)),
         ("kernleap", plan.kernleap_version),
     ]
     return tuple((name, text.clean(value)) for name, value in rows if value)
+
+
+def _machine_rows(parts: Sequence[Part]) -> list[tuple[str, str]]:
+    """What the machines are, a row each; by suite where they are not alike."""
+    tables = [(part.suite, _machine_table(part)) for part in parts]
+    rows: list[tuple[str, str]] = []
+    for name in tables[0][1] if tables else ():
+        values = {suite: table[name] for suite, table in tables}
+        if len(set(values.values())) == 1:
+            rows.append((name, next(iter(values.values()))))
+        else:
+            rows += [(f"{name}, {suite}", value) for suite, value in values.items()]
+    return rows
+
+
+def _machine_table(part: Part) -> dict[str, str]:
+    machine = part.machine
+    return {
+        "Emulator": part.emulator_version,
+        "CPU model": machine.cpu,
+        "Machine": f"{machine.kind}, {machine.mode}, {machine.arch}",
+        "CPUs and memory": f"{machine.vcpus}, {machine.memory_mib} MiB",
+        "Settling time": f"{machine.settle_s:g} guest seconds",
+        "Guest image (SHA-256)": part.guest_sha256,
+    }
 
 
 def noise_view(noise: NoiseFloor | None) -> NoiseView | None:

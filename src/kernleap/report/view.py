@@ -70,12 +70,13 @@ def view(judgement: Judgement, run: RunData) -> ReportView:
     )
     baseline = by_name[plan.baseline.name]
     names = text.listing([c.arm.label for c in candidates])
+    boots = _boots_text(run)
     return ReportView(
         run=run,
         run_id=text.clean(plan.id),
         created=text.clean(plan.created),
         title=f"{names} against {baseline.label}" if names else baseline.label,
-        subtitle=_subtitle(plan, arms),
+        subtitle=_subtitle(plan, boots),
         baseline=baseline,
         candidates=candidates,
         arms=arms,
@@ -88,7 +89,7 @@ def view(judgement: Judgement, run: RunData) -> ReportView:
         warnings=tuple(text.clean(w, 400) for w in judgement.warnings),
         methods=methods(plan, metrics),
         provenance=provenance(plan),
-        boots_text=_boots_text(arms),
+        boots_text=boots,
         reproduce=f"kernleap reproduce {shlex.quote(plan.id)}",
         command=text.clean(shlex.join(plan.command), 1000),
     )
@@ -115,18 +116,27 @@ def _arm(arm: Arm, run: RunData) -> ArmView:
     )
 
 
-def _subtitle(plan: RunPlan, arms: tuple[ArmView, ...]) -> str:
+def _subtitle(plan: RunPlan, boots: str) -> str:
+    suites = [text.clean(suite, 60) for suite in plan.suites]
     return (
-        f"{text.plural(len(plan.workloads), 'region')} of the suite {text.clean(plan.suite, 60)}, "
-        f"{_boots_text(arms)}, seed {plan.seed}"
+        f"{text.plural(len(plan.workloads), 'region')} of the "
+        f"{'suite' if len(suites) == 1 else 'suites'} {text.listing(suites)}, "
+        f"{boots}, seed {plan.seed}"
     )
 
 
-def _boots_text(arms: tuple[ArmView, ...]) -> str:
-    counts = {arm.boots for arm in arms}
-    if len(counts) == 1:
-        return f"{text.plural(counts.pop(), 'boot')} per arm"
-    return f"{min(counts)} to {max(counts)} boots per arm"
+def _boots_text(run: RunData) -> str:
+    """Good boots per arm, of each part where there are several: `5 (micro), 3 to 4 (serving)`."""
+    good = Counter((r.trial.part, r.trial.arm) for r in run.records if r.status is TrialStatus.OK)
+    told = []
+    for number, part in enumerate(run.plan.parts):
+        counts = [good[number, arm.name] for arm in run.plan.arms]
+        least, most = min(counts), max(counts)
+        shown = str(least) if least == most else f"{least} to {most}"
+        told.append((shown, text.clean(part.suite, 60)))
+    if len(told) == 1:
+        return f"{told[0][0]} {'boot' if told[0][0] == '1' else 'boots'} per arm"
+    return f"boots per arm: {', '.join(f'{shown} ({suite})' for shown, suite in told)}"
 
 
 def _is_behaviour(metric: Metric) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from kernleap.model.run import PLAN_SCHEMA, RunPlan
 from kernleap.store.codec import CodecError, decode, encode
@@ -32,9 +33,30 @@ def read_plan(path: Path) -> RunPlan:
     if isinstance(schema, int) and schema > PLAN_SCHEMA:
         raise newer_schema(path, f"plan schema {schema}; this kernleap reads {PLAN_SCHEMA}")
     try:
-        plan = decode(RunPlan, data)
+        return plan_from(data)
     except CodecError as error:
         raise bad_plan(path, str(error)) from error
+
+
+def plan_from(data: Any, where: str = "") -> RunPlan:
+    """A plan from parsed JSON, of this schema or an earlier one (which is brought up to this).
+
+    Raises:
+        CodecError: it is not a plan.
+    """
+    if isinstance(data, dict) and data.get("schema") == 1:
+        data = _with_parts(data)
+    plan = decode(RunPlan, data, where)
     if plan.schema != PLAN_SCHEMA:
-        raise bad_plan(path, f"unknown plan schema {plan.schema}")
+        raise CodecError(f"unknown plan schema {plan.schema}")
     return plan
+
+
+def _with_parts(data: dict[str, Any]) -> dict[str, Any]:
+    """Schema 1 described its only part itself; `workloads` named its regions once more."""
+    of_part = ("suite", "machine", "regions", "metrics", "guest_sha256", "emulator_version")
+    part = {key: data[key] for key in of_part if key in data}
+    trials = data.get("trials")
+    blocks = {t.get("block") for t in trials if isinstance(t, dict)} if trials else set()
+    rest = {key: value for key, value in data.items() if key not in (*of_part, "workloads")}
+    return rest | {"parts": [part | {"boots": len(blocks)}], "schema": PLAN_SCHEMA}

@@ -1,6 +1,6 @@
 """Workloads: the catalogue of what is measured, and the metrics that come out of it."""
 
-from kernleap.workload.catalogue import load, region, select, suite, suites
+from kernleap.workload.catalogue import load, region, select, select_from, suite, suites
 from kernleap.workload.metrics import metrics_for
 from kernleap.workload.spec import FORMS, Region, WorkloadSpec
 
@@ -12,6 +12,7 @@ __all__ = [
     "metrics_for",
     "region",
     "select",
+    "select_from",
     "suite",
     "suites",
 ]

@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kernleap.experiment.progress import Progress, ProgressCallback, time_left
@@ -26,7 +26,7 @@ _POLL_S = 0.1
 def execute(
     plan: RunPlan,
     images: Mapping[str, KernelImage],
-    runner: TrialRunner,
+    runners: Sequence[TrialRunner],
     store: RunStore,
     *,
     jobs: int,
@@ -42,6 +42,7 @@ def execute(
 
     Args:
         images: kernel by arm name.
+        runners: one for each part of the plan.
         jobs: trials at once, at least 1.
         stop: when set, the runners end their machines and no further trial starts.
 
@@ -52,7 +53,7 @@ def execute(
         UsageError: another controller works on the run.
     """
     with store.controlling():
-        session = _Session(plan, images, runner, store, progress, stop)
+        session = _Session(plan, images, runners, store, progress, stop)
         session.run(max(1, jobs), frozenset(again) - {TrialStatus.OK})
 
 
@@ -62,7 +63,7 @@ class _Session:
 
     plan: RunPlan
     images: Mapping[str, KernelImage]
-    runner: TrialRunner
+    runners: Sequence[TrialRunner]
     store: RunStore
     progress: ProgressCallback
     stop: threading.Event
@@ -177,7 +178,7 @@ class _Session:
             ) from error
         try:
             image = self.images[trial.arm]
-            return self.runner.run(self.plan, trial, image, workdir, self.halt)
+            return self.runners[trial.part].run(self.plan, trial, image, workdir, self.halt)
         finally:
             shutil.rmtree(workdir, ignore_errors=True)
 

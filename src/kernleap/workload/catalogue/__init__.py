@@ -16,12 +16,10 @@ from types import MappingProxyType
 from typing import Any
 
 from kernleap.model.errors import UsageError
-from kernleap.workload.serving.region import PROGRAM, TINY, ServingRegion
+from kernleap.workload.needs import MICRO as MICRO
+from kernleap.workload.needs import SERVING as SERVING
+from kernleap.workload.serving.region import TINY, ServingRegion
 from kernleap.workload.spec import FORMS, Region, WorkloadSpec
-
-MICRO = "micro"
-SERVING = PROGRAM
-"""The suite of everything."""
 
 _REQUIRED: dict[str, type] = {
     "description": str,
@@ -136,18 +134,50 @@ def select(
         return regions
     chosen: set[str] = set()
     for glob in globs:
-        names = {
-            r.name for r in regions if fnmatchcase(_workload(r), glob) or fnmatchcase(r.name, glob)
-        }
+        names = {r.name for r in regions if _matches(r, glob)}
         if not names:
-            known = ", ".join(dict.fromkeys(_workload(r) for r in regions))
-            raise UsageError(
-                f"No workload of the suite {suite_name} matches {glob!r}",
-                cause=f"the suite has {known}",
-                next_step="match a workload (tcp-*) or a workload in a form (*/1p, pipe/2p-*)",
-            )
+            raise _no_match(glob, (suite_name,), regions)
         chosen |= names
     return tuple(r for r in regions if r.name in chosen)
+
+
+def select_from(
+    suite_names: Sequence[str], globs: Sequence[str] = ()
+) -> dict[str, tuple[Region | ServingRegion, ...]]:
+    """What `select` gives for each of several suites; one of which nothing matches is left out.
+
+    Raises:
+        UsageError: no such suite, or a glob that matches nothing in any of them.
+    """
+    chosen: dict[str, tuple[Region | ServingRegion, ...]] = {}
+    for name in dict.fromkeys(suite_names):
+        regions = suite(name)
+        mine = [glob for glob in globs if any(_matches(region, glob) for region in regions)]
+        if mine or not globs:
+            chosen[name] = select(name, mine)
+    known = tuple(region for name in suite_names for region in suite(name))
+    for glob in globs:
+        if not any(_matches(region, glob) for region in known):
+            raise _no_match(glob, suite_names, known)
+    return chosen
+
+
+def _matches(region: Region | ServingRegion, glob: str) -> bool:
+    return fnmatchcase(_workload(region), glob) or fnmatchcase(region.name, glob)
+
+
+def _no_match(
+    glob: str, suite_names: Sequence[str], regions: Sequence[Region | ServingRegion]
+) -> UsageError:
+    known = ", ".join(dict.fromkeys(_workload(r) for r in regions))
+    which = (
+        f"suite {suite_names[0]}" if len(suite_names) == 1 else "suites " + ", ".join(suite_names)
+    )
+    return UsageError(
+        f"No workload of the {which} matches {glob!r}",
+        cause=f"there are {known}",
+        next_step="match a workload (tcp-*) or a workload in a form (*/1p, pipe/2p-*)",
+    )
 
 
 def _workload(region: Region | ServingRegion) -> str:

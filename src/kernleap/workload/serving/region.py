@@ -16,6 +16,8 @@ PER_TOKEN = "_per_token"  # noqa: S105 - a token of text
 MEMORY_MIB = 1024
 BOOTS = 10
 """One deterministic boot is one draw of a chaotic schedule."""
+BOOTS_BESIDE_OTHERS = 4
+"""Where serving is not all that is measured: what fits the time, and its spread is shown."""
 
 _LATENCIES = ("ttft", "itl", "tpot", "e2e")
 _QUANTILES = {"p50": 0.5, "p99": 0.99}
