@@ -96,6 +96,7 @@ def _verdict(candidate: CandidateView) -> dict[str, Any]:
         "grades": candidate.grades,
         "summary": candidate.sentence,
         "reasons": [_fields(r) for r in candidate.reasons],
+        "chain": [_fields(link) for link in candidate.chain],
     }
 
 

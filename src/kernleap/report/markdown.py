@@ -48,6 +48,11 @@ def _candidate(view: ReportView, candidate: CandidateView, rows: int) -> list[st
     blocks = [
         f"### {mark} {_plain(candidate.arm.label)}: **{candidate.word}**",
         "\n".join(f"- {_plain(r.text)} (rule {_code(r.rule)})" for r in candidate.reasons),
+        "\n".join(
+            f"- **{_plain(link.title)}**: {_plain(link.text)}"
+            + (f" _({link.grade})_" if link.grade else "")
+            for link in candidate.chain
+        ),
         _plain(candidate.sentence),
     ]
     if rows and candidate.movers:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kernleap.model.metric import Metric
 from kernleap.model.result import Decision, Finding, VerdictDecision
 from kernleap.model.run import RunData
+from kernleap.report.chain import ChainLink
 from kernleap.report.explain import Explanation, RecurringFunction
 
 if TYPE_CHECKING:
@@ -175,6 +176,8 @@ class CandidateView:
     """The primary metrics that moved most, largest first."""
     recurring: tuple[RecurringFunction, ...]
     confounders: tuple[ConfounderView, ...]
+    chain: tuple[ChainLink, ...]
+    """From kernel to token to money: how far the evidence reaches."""
 
 
 @dataclass(frozen=True, slots=True)

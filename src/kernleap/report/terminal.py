@@ -122,6 +122,10 @@ def _verdict(page: _Page, candidate: CandidateView) -> None:
     page.line(Text(candidate.sentence), indent=2)
     for reason in candidate.reasons:
         page.line(Text.assemble("• ", reason.text, (f"  [{reason.rule}]", "dim")), indent=2)
+    for link in candidate.chain:
+        grade = f"  [{link.grade}]" if link.grade else ""
+        style = "" if link.measured else "dim"
+        page.line(Text.assemble((f"{link.title}: {link.text}", style), (grade, "dim")), indent=2)
     basis = f"policy {candidate.policy}" if candidate.policy else ""
     evidence = f"evidence: {grades}" if grades else ""
     if basis or evidence:

@@ -16,6 +16,7 @@ from kernleap.model.result import ArmValues, Confounder, Decision, Finding, Verd
 from kernleap.model.run import RunData, RunPlan
 from kernleap.model.trial import Arm, TrialRecord, TrialStatus
 from kernleap.report import text
+from kernleap.report.chain import links
 from kernleap.report.explain import explanation, recurring, responsible
 from kernleap.report.families import FORMS, family_of
 from kernleap.report.methods import methods, noise_view, provenance
@@ -64,7 +65,7 @@ def view(judgement: Judgement, run: RunData) -> ReportView:
     behaviour = tuple(m for m in metrics if _is_behaviour(m.metric))
     rest = tuple(m for m in metrics if m.name not in leading and not _is_behaviour(m.metric))
     candidates = tuple(
-        _candidate(judgement, by_name[arm.name], primary)
+        _candidate(judgement, by_name[arm.name], primary, metrics)
         for arm in plan.arms
         if arm.role == "candidate"
     )
@@ -261,7 +262,10 @@ def _by_workload(metrics: list[MetricView]) -> list[MetricView]:
 
 
 def _candidate(
-    judgement: Judgement, arm: ArmView, primary: tuple[MetricView, ...]
+    judgement: Judgement,
+    arm: ArmView,
+    primary: tuple[MetricView, ...],
+    metrics: tuple[MetricView, ...],
 ) -> CandidateView:
     verdict = judgement.verdicts.get(arm.name)
     pairs = [(m, f) for m in primary for f in m.findings if f.arm == arm.name]
@@ -291,6 +295,7 @@ def _candidate(
         movers=tuple(moved[:_MOVERS]),
         recurring=recurring((f.finding, f.explanation) for _, f in moved),
         confounders=tuple(_confounder(c) for c in judgement.confounders.get(arm.name, ())),
+        chain=links(metrics, arm.name),
     )
 
 
