@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import resource
@@ -187,6 +188,18 @@ def test_full_disk_names_the_file_and_keeps_what_is_stored(tmp_path, monkeypatch
         assert_whole(store)
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_disk_that_is_full_for_the_trial_itself_is_no_result(store):
+    class Full(ProcessRunner):
+        def run(self, plan, trial, image, workdir, stop):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(InfrastructureError, match="could not be run") as caught:
+        finish(store, runner=Full())
+    assert caught.value.cause == "No space left on device"
+    assert str(store.path) in (caught.value.where or "")
+    assert not stored(store)
 
 
 def test_file_size_limit_stops_a_run_with_a_clear_error(store):

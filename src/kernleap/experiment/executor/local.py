@@ -179,6 +179,14 @@ class _Session:
         try:
             image = self.images[trial.arm]
             return self.runners[trial.part].run(self.plan, trial, image, workdir, self.halt)
+        except OSError as error:
+            # A full disk, for one: the machine's trouble, and no result of the trial.
+            raise InfrastructureError(
+                f"A trial could not be run: {trial.id}",
+                where=str(error.filename or workdir),
+                cause=error.strerror or str(error),
+                next_step="mend that, then resume the run",
+            ) from error
         finally:
             shutil.rmtree(workdir, ignore_errors=True)
 
