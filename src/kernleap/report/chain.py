@@ -11,26 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from statistics import median
-from typing import TYPE_CHECKING
 
 from kernleap.model.metric import Better, Grade
 from kernleap.model.result import Decision
+from kernleap.report.parts import ChainLink, FindingView, MetricView
 from kernleap.report.text import listing, percent, plural
 
-if TYPE_CHECKING:
-    from kernleap.report.parts import FindingView, MetricView
-
 _NAMED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class ChainLink:
-    """One link, for one candidate. `grade` is "" where nothing was measured."""
-
-    title: str
-    grade: str
-    text: str
-    measured: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from kernleap.model.result import Decision
-from kernleap.report import svg
+from kernleap.report import marks, svg
 from kernleap.report.bars import BarRow, bar_rows
 from kernleap.report.overview import overview
 from kernleap.report.parts import FindingView, MetricView, ReportView
 from kernleap.report.scale import scale_of
+from kernleap.report.tails import shift_plot
 from kernleap.report.text import number, plural, signed
 from kernleap.report.view import WORDS
 
@@ -117,9 +118,10 @@ def _environment() -> Environment:
         bars=svg.bars,
         forest=svg.forest,
         forest_axis=svg.forest_axis,
-        mark=svg.mark,
+        mark=marks.mark,
+        shift_plot=shift_plot,
         strip=svg.strip,
-        symbols=svg.SYMBOLS,
+        symbols=marks.SYMBOLS,
         rows_of=_rows_of,
     )
     environment.filters.update(number=number, plural=plural, signed=signed)

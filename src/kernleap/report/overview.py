@@ -5,9 +5,9 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from kernleap.model.result import Decision
+from kernleap.report.marks import use
 from kernleap.report.parts import CandidateView, FamilyView
 from kernleap.report.scale import Scale
-from kernleap.report.svg import use
 
 _LABEL = 200
 _HALF = 240

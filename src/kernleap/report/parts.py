@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from kernleap.model.metric import Metric
 from kernleap.model.result import Decision, Finding, VerdictDecision
 from kernleap.model.run import RunData
-from kernleap.report.chain import ChainLink
 from kernleap.report.explain import Explanation, RecurringFunction
 
 if TYPE_CHECKING:
@@ -161,6 +160,33 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainLink:
+    """One link, for one candidate. `grade` is "" where nothing was measured."""
+
+    title: str
+    grade: str
+    text: str
+    measured: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TailView:
+    """One distribution, one candidate: (percent, finding) from the middle to the tail."""
+
+    label: str
+    grade: str
+    points: tuple[tuple[float, FindingView], ...]
+
+    @property
+    def words(self) -> str:
+        """The same as text, for those who do not see the plot."""
+        return "; ".join(
+            f"{percent:g} % quantile {f.change_text} ({f.interval_text}), {f.word}"
+            for percent, f in self.points
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class CandidateView:
     """One candidate: its verdict, what speaks for and against it, what else differs."""
 
@@ -178,6 +204,8 @@ class CandidateView:
     confounders: tuple[ConfounderView, ...]
     chain: tuple[ChainLink, ...]
     """From kernel to token to money: how far the evidence reaches."""
+    tails: tuple[TailView, ...]
+    """Distributions, quantile by quantile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,5 +45,13 @@ def scale_of(findings: Iterable[FindingView]) -> Scale:
     A single giant (a tenfold path under a debug option) then does not flatten all others.
     """
     sizes = sorted(abs(f.ratio - 1.0) for f in findings if f.ratio is not None)
-    largest = sizes[int((len(sizes) - 1) * _COVERED)] if sizes else 0.0
+    return _round(sizes[int((len(sizes) - 1) * _COVERED)] if sizes else 0.0)
+
+
+def scale_for(ratios: Iterable[float]) -> Scale:
+    """The smallest round scale that holds all of these."""
+    return _round(max((abs(ratio - 1.0) for ratio in ratios), default=0.0))
+
+
+def _round(largest: float) -> Scale:
     return Scale(next((s for s in _STEPS if largest <= s), _STEPS[-1]))

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
-from kernleap.model.result import Decision
 from kernleap.report import text
 from kernleap.report.bars import BarRow
+from kernleap.report.marks import use
 from kernleap.report.parts import FindingView, MetricView, PointsView
 from kernleap.report.scale import Scale
 
@@ -24,29 +24,6 @@ _BAR_HALF = 90
 _STRIP_WIDTH = 420
 _STRIP_LABEL = 130
 _STRIP_ROW = 40
-MARKS = {
-    Decision.BETTER: "k-b",
-    Decision.WORSE: "k-w",
-    Decision.EQUIVALENT: "k-e",
-    Decision.UNDECIDED: "k-u",
-    Decision.BEHAVIOUR_CHANGED: "k-c",
-}
-SYMBOLS = Markup(
-    '<svg width="0" height="0" class="defs" aria-hidden="true"><defs>'
-    '<circle id="k-b" r="4.5" class="fb"/>'
-    '<path id="k-w" d="M0-5.6 5.6 0 0 5.6-5.6 0z" class="fw"/>'
-    '<circle id="k-e" r="3" class="fe"/>'
-    '<circle id="k-u" r="3.8" class="su"/>'
-    '<path id="k-c" d="M-4-4h8v8h-8z" class="sc"/>'
-    "</defs></svg>"
-)
-
-
-def mark(decision: Decision) -> Markup:
-    """The sign of a decision, as in the plots: its shape tells it without its colour."""
-    return Markup(
-        '<svg class="k" viewBox="-7 -7 14 14" aria-hidden="true"><use href="#{}"/></svg>'
-    ).format(MARKS[decision])
 
 
 def forest(finding: FindingView, scale: Scale) -> Markup:
@@ -74,13 +51,6 @@ def forest(finding: FindingView, scale: Scale) -> Markup:
     return Markup('<svg class="fo d-{}" viewBox="{} -11 {} 22" aria-hidden="true">{}</svg>').format(
         finding.decision, -FOREST_HALF - 10, FOREST_WIDTH, Markup("").join(parts)
     )
-
-
-def use(decision: Decision, x: float, y: float = 0.0) -> Markup:
-    """The sign of a decision, placed in a plot."""
-    if y:
-        return Markup('<use href="#{}" x="{:.1f}" y="{:.1f}"/>').format(MARKS[decision], x, y)
-    return Markup('<use href="#{}" x="{:.1f}"/>').format(MARKS[decision], x)
 
 
 def forest_axis(scale: Scale) -> Markup:

@@ -34,6 +34,7 @@ from kernleap.report.parts import (
     ReportView,
     Tally,
 )
+from kernleap.report.tails import tails
 
 if TYPE_CHECKING:
     from kernleap.judge import Judgement
@@ -296,6 +297,7 @@ def _candidate(
         recurring=recurring((f.finding, f.explanation) for _, f in moved),
         confounders=tuple(_confounder(c) for c in judgement.confounders.get(arm.name, ())),
         chain=links(metrics, arm.name),
+        tails=tails(metrics, arm.name),
     )
 
 
