@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernleap.cli._progress import Show
 from kernleap.model.errors import InfrastructureError
-from kernleap.model.kernel import Arch, KernelImage
+from kernleap.model.kernel import KernelImage
 from kernleap.model.machine import MachineSpec
 from kernleap.model.run import ArmInputs, Part
 from kernleap.model.trial import Arm
@@ -70,16 +70,18 @@ def kconfig_digests(kconfigs: Mapping[str, str]) -> dict[str, str]:
 def gather(arms: Sequence[Arm], specs: Sequence[MachineSpec], offline: bool, show: Show) -> Inputs:
     """Obtain the kernels that the arms name, while the guests are built.
 
-    `specs` are the machines of the parts, all of one architecture.
+    `specs` are the machines of the parts, all of one kind and architecture.
 
     Raises:
         KernleapError: the first thing that could not be had.
     """
-    from kernleap import kernel
+    from kernleap.machine import kind_of
+
+    kind = kind_of(specs[0].kind)
 
     def obtain(arm: Arm) -> Callable[[], KernelImage]:
-        ref, arch = arm.ref.base, specs[0].arch
-        return lambda: kernel.obtain(ref, arch=arch, offline=offline, progress=show.fetching)
+        ref = arm.ref.base
+        return lambda: kind.image(ref, specs[0], offline, show.fetching)
 
     return _gather({arm.name: (arm.ref.base, obtain(arm)) for arm in arms}, specs)
 
@@ -92,12 +94,12 @@ def gather_again(
     Raises:
         KernleapError: the first thing that could not be had.
     """
-    from kernleap import kernel
+    from kernleap.machine import kind_of
+
+    kind = kind_of(specs[0].kind)
 
     def obtain(one: ArmInputs) -> Callable[[], KernelImage]:
-        return lambda: kernel.obtain_by_digest(
-            one, Arch(specs[0].arch), offline=offline, progress=show.fetching
-        )
+        return lambda: kind.image_again(one, specs[0], offline, show.fetching)
 
     return _gather({one.arm: (one.kernel_sha256, obtain(one)) for one in inputs}, specs)
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from kernleap.cli._inputs import Inputs
 from kernleap.cli._progress import Show
-from kernleap.model.errors import Exit, InfrastructureError, KernleapError
+from kernleap.model.errors import Exit, InfrastructureError, KernleapError, UsageError
 from kernleap.model.trial import TrialStatus
 
 if TYPE_CHECKING:
+    from kernleap.model.run import RunPlan
     from kernleap.store import RunStore
 
 
@@ -25,9 +26,23 @@ class RunInterruptedError(KernleapError):
     exit_code = Exit.INTERRUPTED
 
 
-def default_jobs() -> int:
-    """As many trials at once as this process may use CPUs."""
-    return len(os.sched_getaffinity(0))
+def jobs_for(plan: RunPlan, asked: int | None) -> int:
+    """Trials at once: what was asked for, or the CPUs that this process may use.
+
+    Raises:
+        UsageError: more was asked for than the kind of machine can do.
+    """
+    from kernleap.machine import kind_of
+
+    most = [kind.jobs for part in plan.parts if (kind := kind_of(part.machine.kind)).jobs]
+    if not most:
+        return asked or len(os.sched_getaffinity(0))
+    if asked is not None and asked > min(most):
+        raise UsageError(
+            f"--jobs {asked}: trials on this machine run one after another",
+            cause="two at once would measure each other",
+        )
+    return min(most)
 
 
 @contextmanager
@@ -91,3 +106,6 @@ def run_trials(
         steps = [error.next_step] if error.next_step else []
         error.next_step = "; then ".join([*steps, again_text])
         raise
+    finally:
+        for machine in inputs.machines:
+            machine.close()

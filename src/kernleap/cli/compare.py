@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from kernleap import __version__
-from kernleap.cli import _options
+from kernleap.cli import _options, _serving
 from kernleap.cli._judging import Outputs, judge_and_report
 from kernleap.cli._progress import Show, showing
 from kernleap.model.errors import UsageError
@@ -23,9 +23,20 @@ from kernleap.model.trial import TrialStatus
 if TYPE_CHECKING:
     from kernleap.model.run import Part
     from kernleap.store import RunStore
+    from kernleap.workload.serving.timed import TimedRegion
 
 _DEFAULT_MACHINE = MachineSpec()
-_OF_A_NEW_RUN = ("boots", "aa", "seed", "suite", "workload", "machine", "cpu", "arch")
+_OF_A_NEW_RUN = (
+    "boots",
+    "aa",
+    "seed",
+    "suite",
+    "workload",
+    "machine",
+    "cpu",
+    "arch",
+    *_serving.NAMES,
+)
 """Options that a stored plan has settled; a resumed run cannot change them."""
 
 
@@ -41,6 +52,8 @@ class Wanted:
     """None were named: those of the kind of machine."""
     workloads: tuple[str, ...]
     machine: MachineSpec
+    serving: TimedRegion | None
+    """Engine and load as the options have them, on real machines; None: none was given."""
 
 
 @click.command(name="compare")
@@ -80,6 +93,7 @@ class Wanted:
     show_default=True,
     help="Architecture of kernels and machine.",
 )
+@_serving.options
 @_options.outputs
 @_options.offline
 @click.option("--resume", metavar="RUN", help="Go on with a run that was interrupted.")
@@ -102,6 +116,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
       kernleap compare debian:7.0 debian:7.2
       kernleap compare debian:7.2 debian:7.2+cmdline:mitigations=off --workload 'tcp-*'
       kernleap compare debian:7.0 debian:7.2 --suite serving
+      kernleap compare host host+sysctl:net.ipv4.tcp_congestion_control=reno --machine here
       kernleap compare --resume latest
     """
     from kernleap.judge.policy import load
@@ -131,6 +146,7 @@ def _wanted(ctx: click.Context, options: dict[str, Any]) -> Wanted:
         seed=options["seed"],
         suites=tuple(options["suite"].split(",")) if options["suite"] else (),
         workloads=options["workload"],
+        serving=_serving.region(ctx),
         machine=MachineSpec(
             kind=options["machine"], cpu=options["cpu"], arch=Arch(options["arch"])
         ),
@@ -153,14 +169,16 @@ def _parts(wanted: Wanted) -> list[Part]:
     parts = []
     for suite, regions in select_from(wanted.suites or kind.suites, wanted.workloads).items():
         needs = needs_of(suite)
-        usual = needs.boots if wanted.suites else needs.boots_by_default
+        alone = wanted.suites or len(kind.suites) == 1
+        usual = needs.boots if alone else needs.boots_by_default
+        chosen = kind.regions(suite, regions, wanted.serving)
         boots = usual if wanted.boots is None else wanted.boots
         parts.append(
             Part(
                 suite=suite,
                 machine=kind.fit(wanted.machine, needs),
-                regions=tuple(region.planned for region in regions),
-                metrics=metrics_for(regions),
+                regions=tuple(region.planned for region in chosen),
+                metrics=metrics_for(chosen),
                 guest_sha256="",
                 emulator_version="",
                 boots=boots,
@@ -180,13 +198,16 @@ def _refuse_changes(ctx: click.Context) -> None:
 def _run_new(wanted: Wanted, jobs: int | None, offline: bool, show: Show) -> RunStore:
     from kernleap import kernel
     from kernleap.cli._inputs import gather, kconfig_digests
-    from kernleap.cli._running import default_jobs, run_trials
+    from kernleap.cli._running import jobs_for, run_trials
     from kernleap.experiment.plan import make_arms, make_plan
+    from kernleap.machine import kind_of
     from kernleap.store import RunStore
 
     # Everything that can be wrong with the command is found before anything is fetched.
     arms = make_arms([kernel.parse_ref(text) for text in wanted.refs], aa=wanted.aa)
     parts = _parts(wanted)
+    for note in kind_of(wanted.machine.kind).check([arm.ref for arm in arms]):
+        show.say(note)
     show.say("getting the kernels and the machine ready")
     inputs = gather(arms, [part.machine for part in parts], offline, show)
     kconfigs = inputs.kconfigs()
@@ -207,13 +228,13 @@ def _run_new(wanted: Wanted, jobs: int | None, offline: bool, show: Show) -> Run
         for note in image.notes:
             show.say(f"  note: {note}")
     _announce(store, show)
-    run_trials(store, inputs, jobs=jobs or default_jobs(), show=show)
+    run_trials(store, inputs, jobs=jobs_for(plan, jobs), show=show)
     return store
 
 
 def _resume(options: dict[str, Any], show: Show) -> RunStore:
     from kernleap.cli._inputs import gather_again
-    from kernleap.cli._running import default_jobs, run_trials
+    from kernleap.cli._running import jobs_for, run_trials
     from kernleap.store import RunStore
 
     store = RunStore.open(options["resume"])
@@ -239,7 +260,7 @@ def _resume(options: dict[str, Any], show: Show) -> RunStore:
                     next_step=shlex.join(plan.command) or "start a new run",
                 )
     _announce(store, show)
-    run_trials(store, inputs, jobs=options["jobs"] or default_jobs(), show=show, again=again)
+    run_trials(store, inputs, jobs=jobs_for(plan, options["jobs"]), show=show, again=again)
     return store
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +55,13 @@ def command(run: str, jobs: int | None, json_path: Path | None, offline: bool, q
         raise UsageError(
             "There is nothing to reproduce", where=run, cause="no trial of it ended well"
         )
+    if any(part.machine.mode == "timed" for part in plan.parts):
+        raise UsageError(
+            "Times do not come out the same again",
+            where=run,
+            cause="this run was timed on a real machine; only counts can be reproduced",
+            next_step=f"run it again: {shlex.join(plan.command)}",
+        )
     with showing(quiet) as show:
         store = _run_again(plan, before, jobs, offline, show)
     found = compare_counts(before, counts_of_run(store.load()))
@@ -100,7 +108,7 @@ def _run_again(
     plan: RunPlan, before: Counts, jobs: int | None, offline: bool, show: Show
 ) -> RunStore:
     from kernleap.cli._inputs import gather_again, kconfig_digests
-    from kernleap.cli._running import default_jobs, run_trials
+    from kernleap.cli._running import jobs_for, run_trials
     from kernleap.experiment.plan import repeat_plan
     from kernleap.store import RunStore
 
@@ -126,7 +134,7 @@ def _run_again(
     store = RunStore.create(again, kconfigs)
     show.say(f"run {again.id}: {len(again.trials)} boots")
     show.say(f"  in {store.path}")
-    run_trials(store, inputs, jobs=jobs or default_jobs(), show=show, resume="")
+    run_trials(store, inputs, jobs=jobs_for(plan, jobs), show=show, resume="")
     return store
 
 

@@ -62,7 +62,7 @@ def compare(
     known = policy.knowledge(metric)
     timed = metric.grade is Grade.TIMED
     # Counts have levels; times scatter all over, and two of them apart are no two modes.
-    gap = inf if timed else min(max(5 * known.scatter, 0.001), 0.01)
+    gap = 1e9 if timed else min(max(5 * known.scatter, 0.001), 0.01)
     here, there = summarise(first, gap), summarise(second, gap)
 
     common = pairs(first, second)

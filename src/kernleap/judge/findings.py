@@ -13,7 +13,7 @@ from kernleap.judge.explain import explain
 from kernleap.judge.policy import Policy
 from kernleap.model.metric import Better, Grade, Metric, Role
 from kernleap.model.result import Comparison, Decision, Finding
-from kernleap.stats import adjust, boots_needed, overlap_share, separation_p
+from kernleap.stats import adjust, boots_needed, overlap_share, p_beyond, separation_p
 
 LEVEL_TOLERANCE = 0.005
 """Relative distance at which two levels of a schedule-dependent form are one."""
@@ -51,11 +51,18 @@ def find(
 ) -> tuple[Finding, ...]:
     """Findings for every metric both arms measured, in the order of `metrics`."""
     compared = [c for m in metrics if (c := compare(m, baseline, candidate, policy)) is not None]
-    adjusted = adjust([c.effect.p_value for c in compared])
+    adjusted = adjust([_p_value(c) for c in compared])
     return tuple(
         _finding(Case(item, float(p_value), len(compared), baseline, candidate, policy))
         for item, p_value in zip(compared, adjusted, strict=True)
     )
+
+
+def _p_value(item: Compared) -> float:
+    """Of *no change*; for times of *no change worth a word*, since they have no exact zero."""
+    if item.metric.grade is Grade.TIMED:
+        return p_beyond(item.effect, item.edges)
+    return item.effect.p_value
 
 
 def _finding(case: Case) -> Finding:

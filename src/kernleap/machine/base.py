@@ -54,3 +54,7 @@ class Machine(TrialRunner, Protocol):
     def identity(self) -> MachineIdentity:
         """What it is made of, by digest and version."""
         ...
+
+    def close(self) -> None:
+        """Give back what it holds between trials. Again: nothing."""
+        ...

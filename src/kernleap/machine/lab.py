@@ -63,6 +63,9 @@ class LabMachine:
         """Digest of the guest, and the emulator with its version."""
         return MachineIdentity(self.guest.sha256, self.emulator.identity)
 
+    def close(self) -> None:
+        """Each boot ends with its trial: nothing is held."""
+
     def kernel(self, image: KernelImage, stop: threading.Event) -> _Kernel:
         """Symbols and event entries of a kernel; the first call boots it once for them."""
         with self._guard:

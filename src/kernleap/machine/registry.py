@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
+from kernleap.kernel import Progress
 from kernleap.machine.base import Machine
 from kernleap.model.errors import UsageError
+from kernleap.model.kernel import KernelImage, KernelRef
 from kernleap.model.machine import MachineSpec
+from kernleap.model.run import ArmInputs
 from kernleap.workload.needs import Needs
+from kernleap.workload.serving.region import ServingRegion
+from kernleap.workload.serving.timed import TimedRegion
+from kernleap.workload.spec import Region
+
+Regions = tuple[Region | ServingRegion | TimedRegion, ...]
 
 
 class Kind(Protocol):
@@ -18,6 +27,8 @@ class Kind(Protocol):
     """What it is, in a few words, for people."""
     suites: tuple[str, ...]
     """What a run on it measures when nobody says which suites."""
+    jobs: int | None
+    """Trials at once, at most; None: as many as there are CPUs."""
 
     def fit(self, spec: MachineSpec, needs: Needs) -> MachineSpec:
         """The machine of this kind on which a suite with these needs runs.
@@ -25,6 +36,40 @@ class Kind(Protocol):
         Raises:
             UsageError: such a suite cannot run on it.
         """
+        ...
+
+    def regions(self, suite: str, chosen: Regions, serving: TimedRegion | None) -> Regions:
+        """What of a suite runs on it.
+
+        Args:
+            suite: its name.
+            chosen: regions of the suite as the catalogue has them.
+            serving: how the command line wants serving done on real machines, if it says so.
+
+        Raises:
+            UsageError: such a suite, or such serving, cannot run on it.
+        """
+        ...
+
+    def check(self, refs: Sequence[KernelRef]) -> tuple[str, ...]:
+        """Find out before a run whether these kernels can run on it; notes for people.
+
+        Raises:
+            UsageError: one of them cannot.
+            InfrastructureError: the machine is not as it should be.
+        """
+        ...
+
+    def image(
+        self, ref: KernelRef, spec: MachineSpec, offline: bool, progress: Progress | None
+    ) -> KernelImage:
+        """The kernel of a reference without modifiers. Raises as kernleap.kernel.obtain."""
+        ...
+
+    def image_again(
+        self, one: ArmInputs, spec: MachineSpec, offline: bool, progress: Progress | None
+    ) -> KernelImage:
+        """The very kernel of an earlier run. Raises as kernleap.kernel.obtain_by_digest."""
         ...
 
     def open(self, spec: MachineSpec) -> Machine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kernleap.stats.boot import aggregate, lower_median, mode
-from kernleap.stats.effect import Effect, Prior, Scale, estimate
+from kernleap.stats.effect import Effect, Prior, Scale, estimate, p_beyond
 from kernleap.stats.modes import clusters, overlap_share
 from kernleap.stats.multiple import adjust
 from kernleap.stats.permutation import separation_p
@@ -21,5 +21,6 @@ __all__ = [
     "lower_median",
     "mode",
     "overlap_share",
+    "p_beyond",
     "separation_p",
 ]

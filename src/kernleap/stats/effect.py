@@ -119,6 +119,24 @@ def estimate(
     )
 
 
+def p_beyond(effect: Effect, edges: tuple[float, float]) -> float:
+    """The two-sided p-value of *the effect lies within these edges*, at its nearer edge.
+
+    Args:
+        effect: an estimate.
+        edges: lower and upper end of what makes no difference, on the effect's scale.
+
+    1 where the estimate itself lies within them, or nothing is known of its error.
+    """
+    low, high = edges
+    distance = max(effect.estimate - high, low - effect.estimate)
+    if distance <= 0 or effect.df <= 0:
+        return 1.0
+    if effect.se == 0:
+        return 0.0
+    return 2 * float(special.stdtr(effect.df, -distance / effect.se))
+
+
 def moderated(variance: float, df: float, prior: Prior) -> tuple[float, float, bool]:
     """Moderated variance, its degrees of freedom, and whether the prior took part.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kernleap.model.metric import Better, Grade, Metric, Role
 from kernleap.workload.serving.region import ServingRegion
+from kernleap.workload.serving.timed import TimedRegion
 from kernleap.workload.spec import Region
 
 PRIMARY = "kernel_instructions"
@@ -73,7 +74,7 @@ ROLES: dict[Role, str] = {
 }
 
 
-def metrics_for(regions: Iterable[Region | ServingRegion]) -> tuple[Metric, ...]:
+def metrics_for(regions: Iterable[Region | ServingRegion | TimedRegion]) -> tuple[Metric, ...]:
     """Every metric of `regions`, region by region, `kernel_instructions` first.
 
     How the samples of a boot become one value:
@@ -92,7 +93,10 @@ def metrics_for(regions: Iterable[Region | ServingRegion]) -> tuple[Metric, ...]
     return tuple(metric for region in regions for metric in _metrics_of(region))
 
 
-def _metrics_of(region: Region | ServingRegion) -> Iterable[Metric]:
+def _metrics_of(region: Region | ServingRegion | TimedRegion) -> Iterable[Metric]:
+    if isinstance(region, TimedRegion):
+        yield from region.metrics()
+        return
     if isinstance(region, ServingRegion):
         yield from region.metrics(
             tuple((q.name, q.unit, q.description) for q in (*INSTRUCTIONS, *EVENTS))
