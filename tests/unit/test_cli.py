@@ -46,7 +46,7 @@ def test_help_is_quick_to_import():
         (["compare", "debian:7.0", "debian:7.2", "--workload", "zzz"], "'zzz'"),
         (["compare", "debian:7.0", "debian:7.2", "--suite", "x"], "no suite 'x'"),
         (["compare", "debian:7.0", "debian:7.2", "--suite", "micro,quick"], "two of the suites"),
-        (["compare", "debian:7.0", "debian:7.2", "--machine", "moon"], "known: lab"),
+        (["compare", "debian:7.0", "debian:7.2", "--machine", "moon"], "known: here"),
         (["compare", "debian:7.0", "debian:7.2", "--retry-failed"], "needs --resume"),
         (["compare", "--resume", "zz"], "No run 'zz'"),
         (["compare", "--resume", "latest", "--boots", "3"], "leave --boots out"),
