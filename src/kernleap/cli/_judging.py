@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,8 +56,10 @@ class Outputs:
                 )
 
 
-def judge_and_report(store: RunStore, policy: Policy, outputs: Outputs) -> int:
+def judge_and_report(stores: Sequence[RunStore], policy: Policy, outputs: Outputs) -> int:
     """Judge what is stored, write the reports, print the table; the exit code of the verdict.
+
+    Several runs are judged as one; the copies beside a run are those of that run alone.
 
     Raises:
         InfrastructureError: the run cannot be read, or an asked-for file not written.
@@ -65,19 +67,21 @@ def judge_and_report(store: RunStore, policy: Policy, outputs: Outputs) -> int:
     from rich.console import Console
 
     from kernleap.judge import exit_code, judge
+    from kernleap.judge.join import join
     from kernleap.report import terminal
     from kernleap.report.view import view
 
-    run = store.load()
+    run = join([store.load() for store in stores])
     judgement = judge(run, policy)
     page = view(judgement, run)
     for form in FORMATS:
         path = outputs.paths.get(form.name)
-        if path is None and not form.stored:
+        kept = form.stored if len(stores) == 1 else ""
+        if path is None and not kept:
             continue
         text = form.render(page)
-        if form.stored:
-            _keep(store, form.stored, text)
+        if kept:
+            _keep(stores[0], kept, text)
         if path == STDOUT:
             click.echo(text, nl=False)
         elif path is not None:

@@ -133,7 +133,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
             _refuse_changes(ctx)
             store = _resume(options, show)
         show.say("judging")
-    return judge_and_report(store, policy, outputs)
+    return judge_and_report([store], policy, outputs)
 
 
 def _wanted(ctx: click.Context, options: dict[str, Any]) -> Wanted:

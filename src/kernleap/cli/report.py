@@ -12,18 +12,21 @@ from kernleap.cli._judging import Outputs, judge_and_report
 
 
 @click.command(name="report")
-@click.argument("run", default="latest")
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
 @_options.policy_file
 @_options.outputs
-def command(run: str, policy_path: Path | None, **options: Any) -> int:
+def command(runs: tuple[str, ...], policy_path: Path | None, **options: Any) -> int:
     """Judge RUN again, perhaps by another policy, and show the report.
 
-    RUN is an id, the beginning of one, a path, or `latest`. The exit code is the verdict's.
+    RUN is an id, the beginning of one, a path, or `latest` (the default). Several runs of the
+    same arms (counted in the lab, timed on hosts) give one report. The exit code is the
+    verdict's.
 
     \b
     Examples:
       kernleap report
       kernleap report latest --policy gate.toml --json -
+      kernleap report 20261123-0512 20261123-0640
       kernleap report latest --markdown comment.md --junit junit.xml --sarif kernel.sarif
     """
     from kernleap.judge.policy import load
@@ -32,4 +35,4 @@ def command(run: str, policy_path: Path | None, **options: Any) -> int:
     outputs = Outputs.of(options)
     outputs.check()
     policy = load(policy_path)
-    return judge_and_report(RunStore.open(run), policy, outputs)
+    return judge_and_report([RunStore.open(run) for run in runs or ("latest",)], policy, outputs)

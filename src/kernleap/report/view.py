@@ -92,7 +92,9 @@ def view(judgement: Judgement, run: RunData) -> ReportView:
         methods=methods(plan, metrics),
         provenance=provenance(plan),
         boots_text=boots,
-        reproduce=f"kernleap reproduce {shlex.quote(plan.id)}",
+        reproduce=" && ".join(
+            f"kernleap reproduce {shlex.quote(one)}" for one in run.extra.get("runs", (plan.id,))
+        ),
         command=text.clean(shlex.join(plan.command), 1000),
     )
 
