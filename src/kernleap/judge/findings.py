@@ -106,6 +106,11 @@ def _decide(case: Case) -> Ruling:
             f"depends on the schedule: {item.boots} boots do not show its spread over seeds "
             f"(needs {case.policy.min_boots})"
         )
+    if item.effect.df <= 0:
+        return Decision.UNDECIDED, (
+            f"{item.boots} trial of an arm says nothing of its scatter, and nothing is known of it "
+            f"beforehand (needs {case.policy.min_boots})"
+        )
     if item.inside:
         return Decision.EQUIVALENT, f"the interval lies within the margin of {item.margin:.2%}"
     if not item.beyond:

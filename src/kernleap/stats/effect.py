@@ -188,6 +188,9 @@ def _paired(differences: NDArray[np.float64], prior: Prior) -> _Error:
 def _welch(first: NDArray[np.float64], second: NDArray[np.float64], prior: Prior) -> _Error:
     # Each arm carries half the variance of a difference; Welch-Satterthwaite joins them.
     share = Prior(prior.scatter / float(np.sqrt(2)), prior.df)
+    pairs = min(first.size, second.size)
+    if pairs == 1 and (prior.df <= 0 or prior.scatter <= 0):
+        return _Error(0.0, 0.0, 0.0, pairs, False)  # the one boot's scatter is not 0: unknown
     squares, weights, total, used = 0.0, 0.0, 0.0, False
     for arm in (first, second):
         sample = float(arm.var(ddof=1)) if arm.size > 1 else 0.0
@@ -197,7 +200,6 @@ def _welch(first: NDArray[np.float64], second: NDArray[np.float64], prior: Prior
         squares += variance / arm.size
         weights += (variance / arm.size) ** 2 / df if df > 0 else 0.0
     df = squares**2 / weights if weights > 0 else float(first.size + second.size - 2)
-    pairs = min(first.size, second.size)
     return _Error(float(np.sqrt(total)), float(np.sqrt(squares)), df, pairs, used)
 
 
