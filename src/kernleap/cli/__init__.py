@@ -6,6 +6,7 @@ called: `kernleap --help` imports neither NumPy nor DuckDB.
 
 from __future__ import annotations
 
+import keyword
 import os
 import pkgutil
 import signal
@@ -26,14 +27,17 @@ class Verbs(click.Group):
     """A group whose commands are the modules of this package."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Names of all verbs."""
-        return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name[0] != "_")
+        """Names of all verbs; the file of one that Python reserves ends in `_` (import_.py)."""
+        return sorted(
+            m.name.rstrip("_") for m in pkgutil.iter_modules(__path__) if m.name[0] != "_"
+        )
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load one verb."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command = import_module(f"{__name__}.{cmd_name}").command
+        module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command = import_module(f"{__name__}.{module}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -7,7 +7,9 @@ Read from real files of 0.2.0 and 0.13.0. What changed: until about 0.4 a file d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from kernleap.imported.document import Node
 from kernleap.imported.quantities import QUANTILES
@@ -36,20 +38,22 @@ class AiPerf:
 
     name = "aiperf"
     looks_like = "profile_export_aiperf.json of `aiperf profile`"
-    definitions = {
-        "ttft": "time_to_first_token; first response - request sent, whether or not it has text",
-        "itl": "inter_chunk_latency; gaps between responses of all requests",
-        "tpot": "inter_token_latency; (request latency - TTFT) / (tokens - 1)",
-        "e2e": "request_latency; last response - request sent",
-        "tokens_per_second": "output_token_throughput; output tokens / benchmark duration",
-        "requests_per_second": "request_throughput; valid requests / benchmark duration",
-        "goodput": "goodput; good requests / benchmark duration",
-        "error_ratio": "error_request_count / (request_count + error_request_count)",
-        "requests": "request_count; valid requests",
-        "errors": "error_request_count, or the counts in error_summary",
-        "prompt_tokens": "input_sequence_length, average",
-        "output_tokens": "output_sequence_length, average",
-    }
+    definitions: Mapping[str, str] = MappingProxyType(
+        {
+            "ttft": "time_to_first_token; first response - request sent, whether or not it has text",
+            "itl": "inter_chunk_latency; gaps between responses of all requests",
+            "tpot": "inter_token_latency; (request latency - TTFT) / (tokens - 1)",
+            "e2e": "request_latency; last response - request sent",
+            "tokens_per_second": "output_token_throughput; output tokens / benchmark duration",
+            "requests_per_second": "request_throughput; valid requests / benchmark duration",
+            "goodput": "goodput; good requests / benchmark duration",
+            "error_ratio": "error_request_count / (request_count + error_request_count)",
+            "requests": "request_count; valid requests",
+            "errors": "error_request_count, or the counts in error_summary",
+            "prompt_tokens": "input_sequence_length, average",
+            "output_tokens": "output_sequence_length, average",
+        }
+    )
 
     def recognises(self, document: Node) -> bool:
         """By its version, or by metrics with a unit beside `input_config`."""
@@ -136,9 +140,7 @@ def _settings(document: Node) -> dict[str, str]:
     return given(
         {
             "target": place(next(several(urls), None) or config.get("endpoint", "url")),
-            "model": words(
-                config.get("models", "items") or config.get("endpoint", "model_names")
-            ),
+            "model": words(config.get("models", "items") or config.get("endpoint", "model_names")),
             "request form": words(config.get("endpoint", "type")),
             "streaming": words(config.get("endpoint", "streaming")),
             "load": words(phase or config.get("loadgen")),

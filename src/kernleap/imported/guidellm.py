@@ -8,6 +8,9 @@ not read. From 0.5 on there is `metadata.guidellm_version`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from kernleap.imported.document import Node
 from kernleap.imported.quantities import QUANTILES
 from kernleap.imported.results import Load, Result, register
@@ -31,21 +34,23 @@ class GuideLlm:
 
     name = "guidellm"
     looks_like = "the JSON that `guidellm` writes, with `benchmarks`"
-    definitions = {
-        "ttft": "time_to_first_token_ms; from when a worker sent the request",
-        "tpot": "inter_token_latency_ms; a mean over each request, each weighing as many times as "
-        "it has tokens after the first",
-        "token_time": "time_per_output_token_ms, of 0.4 and later; (last token - sent) / tokens",
-        "e2e": "request_latency, in seconds in the file",
-        "tokens_per_second": "output_tokens_per_second, mean over the time measured",
-        "requests_per_second": "requests_per_second, mean over the time measured",
-        "error_ratio": "request_totals: errored / (successful + errored); incomplete ones were cut "
-        "off at the end and count nowhere",
-        "requests": "request_totals.successful",
-        "errors": "request_totals.errored",
-        "prompt_tokens": "prompt_token_count, mean",
-        "output_tokens": "output_token_count, mean",
-    }
+    definitions: Mapping[str, str] = MappingProxyType(
+        {
+            "ttft": "time_to_first_token_ms; from when a worker sent the request",
+            "tpot": "inter_token_latency_ms; a mean over each request, which weighs as many times "
+            "as it has tokens after the first",
+            "token_time": "time_per_output_token_ms, from 0.4 on; (last token - sent) / tokens",
+            "e2e": "request_latency, in seconds in the file",
+            "tokens_per_second": "output_tokens_per_second, mean over the time measured",
+            "requests_per_second": "requests_per_second, mean over the time measured",
+            "error_ratio": "request_totals: errored / (successful + errored); incomplete ones were "
+            "cut off at the end and count nowhere",
+            "requests": "request_totals.successful",
+            "errors": "request_totals.errored",
+            "prompt_tokens": "prompt_token_count, mean",
+            "output_tokens": "output_token_count, mean",
+        }
+    )
 
     def recognises(self, document: Node) -> bool:
         """By `benchmarks`, an array whose elements have `metrics` with rates by status."""

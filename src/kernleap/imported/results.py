@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from kernleap.imported.document import Node, read
 from kernleap.model.errors import UsageError
@@ -76,9 +76,13 @@ class Format(Protocol):
 FORMATS: dict[str, Format] = {}
 
 
-def register(kind: type[Format]) -> type[Format]:
+_F = TypeVar("_F", bound=Callable[[], Format])
+
+
+def register(kind: _F) -> _F:
     """Class decorator: enter one instance of a format under its name."""
-    FORMATS[kind.name] = kind()
+    instance = kind()
+    FORMATS[instance.name] = instance
     return kind
 
 

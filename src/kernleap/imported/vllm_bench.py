@@ -3,12 +3,14 @@
 Read from real files of 0.32.0 and from the source of earlier releases. A file never names the
 version of vLLM. `failed` came with 0.11; before it, failures are `num_prompts - completed`. By
 default only the 99th percentile is written (and the median), and no end-to-end latency:
-`--percentile-metrics ttft,tpot,itl,e2el --metric-percentiles 50,90,99` writes all that is read here.
+`--percentile-metrics ttft,tpot,itl,e2el --metric-percentiles 50,90,99` writes what is read here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from kernleap.imported.document import Node
 from kernleap.imported.quantities import QUANTILES
@@ -25,20 +27,22 @@ class VllmBench:
 
     name = "vllm-bench"
     looks_like = "the JSON of `vllm bench serve --save-result`"
-    definitions = {
-        "ttft": "ttft_ms; first chunk with text - request sent",
-        "itl": "itl_ms; gaps between chunks of all requests",
-        "tpot": "tpot_ms; (latency - TTFT) / (tokens - 1), tokens by usage or by its tokenizer",
-        "e2e": "e2el_ms; last chunk - request sent",
-        "tokens_per_second": "output_throughput; output tokens / duration, ramps included",
-        "requests_per_second": "request_throughput; completed requests / duration",
-        "goodput": "request_goodput; requests that met --goodput / duration",
-        "error_ratio": "failed / (completed + failed)",
-        "requests": "completed",
-        "errors": "failed, or num_prompts - completed",
-        "prompt_tokens": "total_input_tokens / completed",
-        "output_tokens": "total_output_tokens / completed",
-    }
+    definitions: Mapping[str, str] = MappingProxyType(
+        {
+            "ttft": "ttft_ms; first chunk with text - request sent",
+            "itl": "itl_ms; gaps between chunks of all requests",
+            "tpot": "tpot_ms; (latency - TTFT) / (tokens - 1), tokens by usage or by its tokenizer",
+            "e2e": "e2el_ms; last chunk - request sent",
+            "tokens_per_second": "output_throughput; output tokens / duration, ramps included",
+            "requests_per_second": "request_throughput; completed requests / duration",
+            "goodput": "request_goodput; requests that met --goodput / duration",
+            "error_ratio": "failed / (completed + failed)",
+            "requests": "completed",
+            "errors": "failed, or num_prompts - completed",
+            "prompt_tokens": "total_input_tokens / completed",
+            "output_tokens": "total_output_tokens / completed",
+        }
+    )
 
     def recognises(self, document: Node) -> bool:
         """By keys that only it has side by side."""

@@ -73,6 +73,7 @@ def judge(
                 policy,
                 _planned(run, baseline, arm.name),
                 check(policy.constraints, known.get(arm.name, CandidateEvidence()), day),
+                word=run.plan.trial_word,
             )
         )
     return Judgement(
@@ -112,7 +113,9 @@ def _lack(run: RunData, part: int, names: tuple[str, ...], policy: Policy) -> st
             for record in run.records
         )
         if good < max(1, min(planned, policy.min_boots)):
-            short.append(f"arm {name}: {good} of {planned} boots{which} ended well")
+            short.append(
+                f"arm {name}: {good} of {planned} {run.plan.trial_word}s{which} ended well"
+            )
     if not short:
         return ""
     return f"{'; '.join(short)} (the policy asks for {policy.min_boots})"
@@ -124,7 +127,8 @@ def _warnings(run: RunData, arms: dict[str, ArmData], noise: NoiseFloor | None) 
         planned = sum(trial.arm == arm.name for trial in run.plan.trials)
         good = len(arms[arm.name].boots)
         if good < planned:
-            found.append(f"arm {arm.name}: {planned - good} of {planned} boots are missing")
+            lost = f"{planned - good} of {planned} {run.plan.trial_word}s"
+            found.append(f"arm {arm.name}: {lost} are missing")
     found += _missing_metrics(run, arms)
     if noise and noise.false_calls:
         found.append(

@@ -71,7 +71,7 @@ def compare(
         a, b = [x.value for x, _ in common], [y.value for _, y in common]
     else:
         a, b = _numbers(first), _numbers(second)
-    scale = _scale(metric, a, b)
+    scale = _scale(metric, _numbers(first), _numbers(second))
     size = max(abs(here.median), abs(there.median))
     scatter = known.scatter if scale is Scale.LOG else _linear_scatter(metric, policy, size)
     prior = Prior(0.0, 0.0) if timed else Prior(scatter)

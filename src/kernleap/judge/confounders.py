@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from kernleap.judge.settings import unlike_settings
+from kernleap.judge.settings import order_of_trials, unlike_settings
 from kernleap.model.result import Confounder
 from kernleap.model.run import ArmInputs, RunData
 from kernleap.model.trial import TrialStatus
@@ -36,6 +36,7 @@ def confounders(run: RunData, arm: str) -> tuple[Confounder, ...]:
     inputs = {item.arm: item for item in run.plan.inputs}
     here, there = inputs.get(baseline), inputs.get(arm)
     found = _machine(run, baseline, arm) + unlike_settings(run, baseline, arm)
+    found += order_of_trials(run, baseline, arm)
     if here and there and here.kernel_sha256 == there.kernel_sha256:
         return found
     if here and there:

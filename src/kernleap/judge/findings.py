@@ -100,7 +100,7 @@ def _finding(case: Case) -> Finding:
 def _decide(case: Case) -> Ruling:
     item = case.item
     if item.effect.method == "identical":
-        return Decision.EQUIVALENT, "identical in every boot"
+        return Decision.EQUIVALENT, f"identical in every {_word(item.metric)}"
     if not case.settled and item.boots < case.policy.min_boots:
         return Decision.UNDECIDED, (
             f"depends on the schedule: {item.boots} boots do not show its spread over seeds "
@@ -116,6 +116,10 @@ def _decide(case: Case) -> Ruling:
     if not item.beyond:
         return Decision.UNDECIDED, f"the interval crosses the margin of {item.margin:.2%}"
     return _beyond_margin(case)
+
+
+def _word(metric: Metric) -> str:
+    return "trial" if metric.grade is Grade.TIMED else "boot"
 
 
 def _beyond_margin(case: Case) -> Ruling:

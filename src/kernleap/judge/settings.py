@@ -61,3 +61,28 @@ def _shown(values: Iterable[Any]) -> str:
     if values and all(_is_number(v) for v in values):
         return f"{fmean(values):g}"
     return ", ".join(sorted(set(map(str, values)))) or "not given"
+
+
+def order_of_trials(run: RunData, baseline: str, arm: str) -> tuple[Confounder, ...]:
+    """Whether all timed trials of one arm came before all of the other's."""
+    here, there = _starts(run, baseline), _starts(run, arm)
+    if len(here) + len(there) < 3 or not here or not there:
+        return ()
+    if max(here) < min(there):
+        words = ("all of them first", "all of them last")
+    elif max(there) < min(here):
+        words = ("all of them last", "all of them first")
+    else:
+        return ()
+    why = "whatever drifted meanwhile counts as the candidate's effect; measure in turns"
+    return (Confounder("load", "order of trials", *words, why),)
+
+
+def _starts(run: RunData, arm: str) -> list[float]:
+    return [
+        float(record.facts["started"])
+        for record in run.records
+        if record.trial.arm == arm
+        and record.status is TrialStatus.OK
+        and _is_number(record.facts.get("started"))
+    ]

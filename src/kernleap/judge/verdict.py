@@ -69,6 +69,8 @@ def decide(
     policy: Policy,
     planned: int,
     constraints: tuple[Outcome, ...] = (),
+    *,
+    word: str = "boot",
 ) -> Verdict:
     """Apply the policy's rules.
 
@@ -78,6 +80,7 @@ def decide(
         policy: the policy.
         planned: boots planned for the smaller of the two arms.
         constraints: how the candidate stands to the policy's constraints.
+        word: what a trial is called.
     """
     guarded = [f for f in findings if policy.is_guarded(f.comparison.metric)]
     primary = [f for f in findings if policy.is_primary(f.comparison.metric)]
@@ -86,7 +89,7 @@ def decide(
     # A doubt stands in the way of adopting; it does not make a *hold* uncertain.
     adopts = bool(goal) and goal[0][0] is VerdictDecision.ADOPT
     rulings = [
-        _min_boots(planned, policy),
+        _min_boots(planned, policy, word),
         _evidence(guarded, primary),
         *broken,
         _guard(guarded, policy),
@@ -150,12 +153,13 @@ def _constraints(
     return first, [r for r in rulings if r[0] is not VerdictDecision.REJECT]
 
 
-def _min_boots(planned: int, policy: Policy) -> _Ruling | None:
+def _min_boots(planned: int, policy: Policy, word: str) -> _Ruling | None:
     if planned >= policy.min_boots:
         return None
     return _ruling(
         VerdictDecision.UNDECIDED, "min-boots",
-        f"{planned} boots per arm, and the policy asks for {policy.min_boots}",
+        f"{planned} {word}{'' if planned == 1 else 's'} per arm, and the policy asks for "
+        f"{policy.min_boots}",
     )  # fmt: skip
 
 

@@ -98,6 +98,13 @@ class RunPlan:
         """Trials of the part of that number."""
         return tuple(trial for trial in self.trials if trial.part == part)
 
+    @property
+    def trial_word(self) -> str:
+        """What a trial is, for people: a boot in the lab, a file that was imported."""
+        words = {"lab": "boot", "imported": "file"}
+        told = {words.get(part.machine.kind, "trial") for part in self.parts}
+        return told.pop() if len(told) == 1 else "trial"
+
     def arm(self, name: str) -> Arm:
         """The arm of that name; KeyError if the plan has none."""
         for arm in self.arms:

@@ -17,6 +17,7 @@ _FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Memory", ("mmap", "mem", "fault", "brk")),
     ("Processes and threads", ("fork", "thread", "clone", "exec", "spawn")),
     ("Serving", ("serving",)),
+    ("Imported results", ("imported",)),
     ("Placement", ("placement",)),
 )
 

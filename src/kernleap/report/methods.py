@@ -41,15 +41,7 @@ def methods(plan: RunPlan, metrics: tuple[MetricView, ...]) -> tuple[MethodView,
     """What a reader must know to trust or doubt the figures of this run."""
     parts = [_GRADES[g] for g in dict.fromkeys(str(m.metric.grade) for m in metrics)]
     blocks = len({t.block for t in plan.trials})
-    parts.append(
-        MethodView(
-            "One boot, one observation",
-            f"{text.plural(len(plan.trials), 'boot')} in {text.plural(blocks, 'block')}, each "
-            "block booting every arm once in a random order drawn from the run's seed. The "
-            "operations within a boot are summarised to one value before arms are compared, so "
-            "many operations of one boot never pass for many observations.",
-        )
-    )
+    parts.append(_observation(plan, blocks))
     levels = list(dict.fromkeys(f.confidence_text for m in metrics for f in m.findings))
     margins = sorted({f.margin for m in metrics for f in m.findings})
     if levels and margins:
@@ -76,6 +68,29 @@ def methods(plan: RunPlan, metrics: tuple[MetricView, ...]) -> tuple[MethodView,
     return tuple(parts)
 
 
+def _observation(plan: RunPlan, blocks: int) -> MethodView:
+    word = plan.trial_word
+    if word == "file":
+        return MethodView(
+            "One file, one observation",
+            f"{text.plural(len(plan.trials), 'file')} of results that another load generator "
+            "wrote; kernleap saw neither the machine nor the load, and takes each figure as its "
+            "tool defines it (see the metrics). "
+            + (
+                "Files of all arms that were taken in turns are pairs."
+                if blocks < len(plan.trials)
+                else "The arms were not measured in turns: they are compared as groups."
+            ),
+        )
+    return MethodView(
+        f"One {word}, one observation",
+        f"{text.plural(len(plan.trials), word)} in {text.plural(blocks, 'block')}, each block "
+        f"{'booting' if word == 'boot' else 'trying'} every arm once in a random order drawn from "
+        f"the run's seed. The operations within a {word} are summarised to one value before arms "
+        f"are compared, so many operations of one {word} never pass for many observations.",
+    )
+
+
 def provenance(plan: RunPlan) -> tuple[tuple[str, str], ...]:
     """The inputs that all arms share."""
     rows = [
@@ -92,7 +107,7 @@ def _machine_rows(parts: Sequence[Part]) -> list[tuple[str, str]]:
     tables = [(part.suite, _machine_table(part)) for part in parts]
     rows: list[tuple[str, str]] = []
     for name in tables[0][1] if tables else ():
-        values = {suite: table[name] for suite, table in tables}
+        values = {suite: table.get(name, "") for suite, table in tables}
         if len(set(values.values())) == 1:
             rows.append((name, next(iter(values.values()))))
         else:
@@ -102,6 +117,8 @@ def _machine_rows(parts: Sequence[Part]) -> list[tuple[str, str]]:
 
 def _machine_table(part: Part) -> dict[str, str]:
     machine = part.machine
+    if machine.kind == "imported":
+        return {"Machine": f"not seen by kernleap; results of {machine.mode}"}
     return {
         "Emulator": part.emulator_version,
         "CPU model": machine.cpu,

@@ -125,6 +125,13 @@ class MetricView:
         return f"{self.workload}/{self.form}" if self.form else self.workload
 
     @property
+    def row(self) -> str:
+        """What a row is called: by its region where the quantity is the kernel's path."""
+        if self.quantity.startswith("kernel_instructions"):
+            return self.label
+        return f"{self.form}/{self.quantity}" if self.form else self.name
+
+    @property
     def moved(self) -> bool:
         """Whether any candidate's finding is more than *equivalent*."""
         return any(f.moved for f in self.findings)
@@ -273,6 +280,8 @@ class ReportView:
     provenance: tuple[tuple[str, str], ...]
     boots_text: str
     reproduce: str
+    reproduce_text: str
+    """What that command does."""
     """The command that runs the same inputs again and compares every count."""
     command: str
     """The command this run was made with."""

@@ -73,9 +73,7 @@ def render(view: ReportView, console: Console, *, everything: bool = False) -> N
     _warnings(page, view)
     page.heading("Run it again")
     page.line(Text.assemble("  ", (view.reproduce, "bold")))
-    page.line(
-        Text("  boots the same kernels, by digest, and compares every count with this run", "dim")
-    )
+    page.line(Text(f"  {view.reproduce_text}", "dim"))
 
 
 class _Page:
@@ -169,7 +167,7 @@ def _table(page: _Page, view: ReportView, candidate: CandidateView, everything: 
 
 
 def _name(metric: MetricView, with_quantity: bool) -> str:
-    return metric.name if with_quantity else metric.label
+    return metric.name if with_quantity else metric.row
 
 
 def _metric(
@@ -177,7 +175,7 @@ def _metric(
 ) -> None:
     style = _STYLES[finding.decision]
     row = Text("  ")
-    row.append(shorten(metric.label, label_width).ljust(label_width))
+    row.append(shorten(metric.row, label_width).ljust(label_width))
     row.append(f"{finding.change_text:>10}", style)
     row.append(" ")
     row.append(_bar(finding, scale), style)

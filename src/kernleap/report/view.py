@@ -11,7 +11,7 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from kernleap.model.metric import Better, Metric, Role
+from kernleap.model.metric import Better, Grade, Metric, Role
 from kernleap.model.result import ArmValues, Confounder, Decision, Finding, VerdictDecision
 from kernleap.model.run import RunData, RunPlan
 from kernleap.model.trial import Arm, TrialRecord, TrialStatus
@@ -73,6 +73,7 @@ def view(judgement: Judgement, run: RunData) -> ReportView:
     baseline = by_name[plan.baseline.name]
     names = text.listing([c.arm.label for c in candidates])
     boots = _boots_text(run)
+    imported = plan.trial_word == "file"
     return ReportView(
         run=run,
         run_id=text.clean(plan.id),
@@ -93,8 +94,12 @@ def view(judgement: Judgement, run: RunData) -> ReportView:
         provenance=provenance(plan),
         boots_text=boots,
         reproduce=" && ".join(
-            f"kernleap reproduce {shlex.quote(one)}" for one in run.extra.get("runs", (plan.id,))
+            f"kernleap {'report' if imported else 'reproduce'} {shlex.quote(one)}"
+            for one in run.extra.get("runs", (plan.id,))
         ),
+        reproduce_text="judges the same files again"
+        if imported
+        else "boots the same kernels, by digest, and compares every count with this run",
         command=text.clean(shlex.join(plan.command), 1000),
     )
 
@@ -125,7 +130,7 @@ def _subtitle(plan: RunPlan, boots: str) -> str:
     return (
         f"{text.plural(len(plan.workloads), 'region')} of the "
         f"{'suite' if len(suites) == 1 else 'suites'} {text.listing(suites)}, "
-        f"{boots}, seed {plan.seed}"
+        f"{boots}{'' if plan.trial_word == 'file' else f', seed {plan.seed}'}"
     )
 
 
@@ -133,14 +138,15 @@ def _boots_text(run: RunData) -> str:
     """Good boots per arm, of each part where there are several: `5 (micro), 3 to 4 (serving)`."""
     good = Counter((r.trial.part, r.trial.arm) for r in run.records if r.status is TrialStatus.OK)
     told = []
+    word = run.plan.trial_word
     for number, part in enumerate(run.plan.parts):
         counts = [good[number, arm.name] for arm in run.plan.arms]
         least, most = min(counts), max(counts)
         shown = str(least) if least == most else f"{least} to {most}"
         told.append((shown, text.clean(part.suite, 60)))
     if len(told) == 1:
-        return f"{told[0][0]} {'boot' if told[0][0] == '1' else 'boots'} per arm"
-    return f"boots per arm: {', '.join(f'{shown} ({suite})' for shown, suite in told)}"
+        return f"{told[0][0]} {word if told[0][0] == '1' else f'{word}s'} per arm"
+    return f"{word}s per arm: {', '.join(f'{shown} ({suite})' for shown, suite in told)}"
 
 
 def _is_behaviour(metric: Metric) -> bool:
@@ -204,6 +210,7 @@ def _finding(finding: Finding, arm: ArmView) -> FindingView:
     why = explanation(finding)
     change = comparison.candidate.median - comparison.baseline.median
     more = finding.more_boots
+    word = "trial" if comparison.metric.grade is Grade.TIMED else "boot"
     undecided = finding.decision is Decision.UNDECIDED
     return FindingView(
         finding=finding,
@@ -222,7 +229,7 @@ def _finding(finding: Finding, arm: ArmView) -> FindingView:
         high=_finite(high),
         margin=comparison.margin if math.isfinite(comparison.margin) else 0.0,
         confidence_text=f"{comparison.confidence * 100:g} %",
-        next_step=f"about {text.plural(more, 'more boot')} per arm would decide it"
+        next_step=f"about {text.plural(more, f'more {word}')} per arm would decide it"
         if undecided and more
         else "",
         remarks=tuple(text.clean(q, 120) for q in comparison.quality),
