@@ -121,7 +121,7 @@ def command(
         for record in records:
             store.write(record)
     click.echo(f"run {plan.id}: {len(records)} files in {store.path}", err=True)
-    return judge_and_report(store, policy, outputs)
+    return judge_and_report([store], policy, outputs)
 
 
 def _labels(ctx: click.Context, given: tuple[str, ...], candidates: int) -> tuple[str, ...]:

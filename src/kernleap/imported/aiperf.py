@@ -1,8 +1,8 @@
 """Files of aiperf (`profile_export_aiperf.json`), releases 0.2 to 0.13.
 
-Read from real files of 0.2.0 and 0.13.0. What changed: until about 0.4 a file does not name its version;
-`input_config` has sections `endpoint`, `loadgen` and `input` in early releases, and `models`,
-`endpoint`, `phases` and `datasets` in late ones. Every metric carries its unit, which is checked.
+Read from real files of 0.2.0 and 0.13.0. What changed: files of early releases do not name their
+version, and their `input_config` has the sections `endpoint`, `loadgen` and `input`, where late ones
+have `models`, `endpoint`, `phases` and `datasets`. Every metric carries its unit, which is checked.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class AiPerf:
     looks_like = "profile_export_aiperf.json of `aiperf profile`"
     definitions: Mapping[str, str] = MappingProxyType(
         {
-            "ttft": "time_to_first_token; first response - request sent, whether or not it has text",
+            "ttft": "time_to_first_token; first response - request sent",
             "itl": "inter_chunk_latency; gaps between responses of all requests",
             "tpot": "inter_token_latency; (request latency - TTFT) / (tokens - 1)",
             "e2e": "request_latency; last response - request sent",
@@ -64,7 +64,7 @@ class AiPerf:
     def read(self, document: Node) -> Result:
         """Read the one load of the file."""
         told = document.get("aiperf_version")
-        version = told.text() if told is not None else "before 0.5"
+        version = told.text() if told is not None else "unknown (its file does not say)"
         document.origin.writer = f"aiperf {version}"
         values, warnings = _values(document)
         started = document.get("start_time")

@@ -1,9 +1,9 @@
 """Files of guidellm (`benchmarks.json`), releases 0.2 to 0.8.
 
-Read from real files of 0.3.1, 0.5.3 and 0.8.1 and from the schemas of the releases between them. What
-changed: until 0.3 a file does not name its version, and its `time_per_output_token_ms` leaves the
-first token out of the time but not out of the count, so that it is neither of our quantities and is
-not read. From 0.5 on there is `metadata.guidellm_version`.
+Read from real files of 0.3.1, 0.5.3 and 0.8.1, and from the schemas of the releases between them.
+What changed: until 0.3 a file does not name its version, and its `time_per_output_token_ms` leaves
+the first token out of the time but not out of the count, so that it is neither of our quantities
+and is not read. From 0.5 on there is `metadata.guidellm_version`.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def make_run(
     results = {trial.id: arm.results[n] for arm in arms for n, trial in enumerate(_of(trials, arm))}
     part = Part(
         suite=KIND,
-        machine=MachineSpec(kind=KIND, mode=form, cpu="", guest="", memory_mib=0, vcpus=0,
+        machine=MachineSpec(kind=KIND, mode="timed", cpu="", guest="", memory_mib=0, vcpus=0,
                             settle_s=0.0, time_limit_s=0.0),
         regions=tuple(Region(name, form, name.split("/")[1], 1, 0) for name in names),
         metrics=tuple(

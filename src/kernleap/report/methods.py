@@ -118,7 +118,7 @@ def _machine_rows(parts: Sequence[Part]) -> list[tuple[str, str]]:
 def _machine_table(part: Part) -> dict[str, str]:
     machine = part.machine
     if machine.kind == "imported":
-        return {"Machine": f"not seen by kernleap; results of {machine.mode}"}
+        return {"Machine": "not seen by kernleap: the results are of another load generator"}
     return {
         "Emulator": part.emulator_version,
         "CPU model": machine.cpu,
