@@ -22,7 +22,11 @@ def places(value, path=()):
     """The path of each value in a document."""
     yield path
     for key, child in (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
     ):
         yield from places(child, (*path, key))
 
@@ -30,12 +34,16 @@ def places(value, path=()):
 PLACES = {name: [p for p in places(data) if p] for name, data in DOCUMENTS.items()}
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.data())
 def test_a_changed_file_is_read_or_refused(tmp_path_factory, data):
     name = data.draw(st.sampled_from(ALL))

@@ -18,7 +18,18 @@ def runs(tmp_path, monkeypatch):
 
 
 def test_an_option_takes_all_words_up_to_the_next():
-    given = ["--baseline", "a", "b", "--all", "--candidate=c", "d", "--candidate", "e", "--json", "-"]
+    given = [
+        "--baseline",
+        "a",
+        "b",
+        "--all",
+        "--candidate=c",
+        "d",
+        "--candidate",
+        "e",
+        "--json",
+        "-",
+    ]
     assert list(gather(given)) == [
         "--baseline", "a\0b", "--all", "--candidate", "c\0d", "--candidate", "e", "--json", "-",
     ]  # fmt: skip

@@ -94,7 +94,9 @@ def test_aiperf_in_other_units_gives_milliseconds(tmp_path):
 
     path = changed(tmp_path, "aiperf-0.13.0.json", "s.json", in_seconds)
     values = read_results([path])[0].loads[0].values
-    assert values["e2e_p50"] == pytest.approx(document("aiperf-0.13.0.json")["request_latency"]["p50"])
+    assert values["e2e_p50"] == pytest.approx(
+        document("aiperf-0.13.0.json")["request_latency"]["p50"]
+    )
 
 
 def test_vllm_writes_gaps_and_means_of_requests():

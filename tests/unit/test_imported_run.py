@@ -24,7 +24,9 @@ NOISE = (1.0, 1.004, 0.997, 1.002, 0.999)
 
 
 def run_of(*arms, labels=("7.0", "7.2", "7.3")):
-    given = [ImportedArm(label, read_results(paths)) for label, paths in zip(labels, arms)]
+    given = [
+        ImportedArm(label, read_results(paths)) for label, paths in zip(labels, arms, strict=False)
+    ]
     plan, records = make_run(given, created=NOW, command=("kernleap", "import"), version="0")
     return RunData(plan, records)
 

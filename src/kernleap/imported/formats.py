@@ -1,5 +1,6 @@
-"""Every format; importing this module registers them."""
+"""Every format of file that is read."""
 
 from kernleap.imported import aiperf, guidellm, vllm_bench
+from kernleap.imported.results import FORMATS
 
-__all__ = ["aiperf", "guidellm", "vllm_bench"]
+__all__ = ["FORMATS", "aiperf", "guidellm", "vllm_bench"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kernleap.model.metric import Better, Metric
+from kernleap.model.metric import Metric
 from kernleap.workload import catalogue
 from kernleap.workload.metrics import EVENTS, INSTRUCTIONS, ROLES, metrics_for
-from kernleap.workload.serving.client import QUANTITIES as CLIENT_QUANTITIES
+from kernleap.workload.serving.reference import serving_sections
 from kernleap.workload.spec import FORMS, Region, WorkloadSpec
 
 _FORM_WORDS = {
@@ -18,9 +18,10 @@ _FORM_WORDS = {
 }
 
 _HEAD = """\
-# Metrics of counted evidence
+# Metrics
 
-Generated from the catalogue of workloads (`src/kernleap/workload/catalogue/`); do not edit.
+Generated from the catalogue of workloads (`src/kernleap/workload/catalogue/`) and the declarations of the
+serving metrics; do not edit. Of counted evidence first, then serving, in the lab and by the clock.
 How to add a workload is in [workloads.md](workloads.md), how metrics are judged in
 [statistics.md](statistics.md).
 
@@ -34,15 +35,6 @@ How the operations of one boot become its one value depends on the form. Lower i
 reported and never called better or worse.
 """
 
-_CLIENT = """\
-Timed evidence, from the load driver `kernleap-load` (native/driver/README.md). One load gives
-one value of each. *Scheduled* is when a request was due, not when it was sent: a server that
-stalls is charged for every request that it kept waiting. Requests of the warm-up are not measured.
-The window opens when the first measured request is due and closes after the given duration, or
-when the last measured request has ended. In a guest all of these are guest time: behaviour, not
-evidence of speed.
-"""
-
 
 def metrics_page() -> str:
     """The page as Markdown, ending in a newline."""
@@ -54,7 +46,7 @@ def metrics_page() -> str:
             *_quantities(specs),
             *_workloads(specs),
             *_suites(),
-            *_serving_client(),
+            *_serving(),
         ]
     )
 
@@ -111,14 +103,11 @@ def _suites() -> Iterable[str]:
     yield from _table(("suite", "workloads"), rows)
 
 
-def _serving_client() -> Iterable[str]:
-    yield "## Serving: what the client sees\n"
-    yield _CLIENT
-    rows = []
-    for q in CLIENT_QUANTITIES:
-        better = "" if q.better is Better.NEITHER else str(q.better)
-        rows.append((f"`{q.name}`", q.unit, better, q.formula, q.source))
-    yield from _table(("quantity", "unit", "better", "formula", "source"), rows)
+def _serving() -> Iterable[str]:
+    for title, introduction, (head, rows) in serving_sections():
+        yield f"## {title}\n"
+        yield introduction
+        yield from _table(head, rows)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterable[str]:

@@ -131,7 +131,7 @@ QUANTITIES: tuple[ClientQuantity, ...] = (
           "/proc/PID/stat; sampled by the tick on most kernels: the trial's facts give its error"),
     _cost("cpu_time", "us/token", f"CPU time of the {_TREE}",
           "the scheduler's clock of each process, exact"),
-    _cost("user_time", "us/token", "CPU time - kernel time", "as these"),
+    _cost("user_time", "us/token", "(CPU time - kernel time)", "as these"),
     _cost("runqueue_wait", "us/token", f"time that threads of the {_TREE} were ready and not run",
           "/proc/PID/task/TID/schedstat, exact; other programs add to it"),
     _cost("voluntary_switches", "switches/token", f"switches of the {_TREE} that it asked for",
