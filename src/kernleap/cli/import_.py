@@ -89,7 +89,7 @@ def command(
     """Compare results of guidellm, aiperf or vllm bench serve, and judge them like any run.
 
     A file is a trial: run the tool several times on each kernel, in turns. FILE may be a
-    directory of results. Kept as a run, whose report can be had again; the exit code is the verdict's.
+    directory of results. They are kept as a run; the exit code is the verdict's.
 
     \b
     Examples:

@@ -1,8 +1,9 @@
 """Files of aiperf (`profile_export_aiperf.json`), releases 0.2 to 0.13.
 
 Read from real files of 0.2.0 and 0.13.0. What changed: files of early releases do not name their
-version, and their `input_config` has the sections `endpoint`, `loadgen` and `input`, where late ones
-have `models`, `endpoint`, `phases` and `datasets`. Every metric carries its unit, which is checked.
+version, and their `input_config` has the sections `endpoint`, `loadgen` and `input`, where late
+ones have `models`, `endpoint`, `phases` and `datasets`. Every metric carries its unit, which is
+checked.
 """
 
 from __future__ import annotations

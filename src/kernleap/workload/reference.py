@@ -20,8 +20,8 @@ _FORM_WORDS = {
 _HEAD = """\
 # Metrics
 
-Generated from the catalogue of workloads (`src/kernleap/workload/catalogue/`) and the declarations of the
-serving metrics; do not edit. Of counted evidence first, then serving, in the lab and by the clock.
+Generated from the catalogue of workloads (`src/kernleap/workload/catalogue/`) and from what the
+serving metrics declare; do not edit. The counted suites first, then serving, counted and timed.
 How to add a workload is in [workloads.md](workloads.md), how metrics are judged in
 [statistics.md](statistics.md).
 

@@ -18,8 +18,9 @@ _LAB = f"""\
 Counted evidence, from boots of the suite `serving`: metrics `{TINY.name}/QUANTITY`.
 An operation is one token streamed, whatever stream it belongs to; everything that runs between the
 first measured token and the last counts, of the server, of the client and of the sockets between
-them. The value of a boot is the mean over its {TINY.planned.iterations:,} tokens, after {TINY.streams} requests that are not
-measured. Lower is better for `kernel_instructions_per_token`; everything else is behaviour.
+them. The value of a boot is the mean over its {TINY.planned.iterations:,} tokens,
+after {TINY.streams} requests that are not measured. Lower is better for
+`kernel_instructions_per_token`; everything else is behaviour.
 
 Beside them is what the load driver sees there, in guest time (formulas below):
 {{timed}}.
