@@ -40,7 +40,7 @@ def new() -> None:
 def join(pid: str) -> None:
     for kind in ("user", "net"):
         if os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}"):
-            with open(f"/proc/{pid}/ns/{kind}") as namespace:
+            with Path(f"/proc/{pid}/ns/{kind}").open() as namespace:
                 check(libc.setns(namespace.fileno(), 0))
 
 
