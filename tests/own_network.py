@@ -39,8 +39,9 @@ def new() -> None:
 
 def join(pid: str) -> None:
     for kind in ("user", "net"):
-        if os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}"):
-            with Path(f"/proc/{pid}/ns/{kind}").open() as namespace:
+        theirs = Path(f"/proc/{pid}/ns/{kind}")
+        if theirs.readlink() != Path(f"/proc/self/ns/{kind}").readlink():
+            with theirs.open() as namespace:
                 check(libc.setns(namespace.fileno(), 0))
 
 
