@@ -19,10 +19,11 @@ from pathlib import Path
 
 MODELS = json.dumps({"data": [{"id": "mortal"}]}).encode()
 EVENT = b"data: " + json.dumps({"choices": [{"index": 0, "text": "x"}]}).encode() + b"\n\n"
-served = 0
 
 
 def serve(port: int, token: Path | None) -> None:
+    served = 0
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
@@ -31,7 +32,7 @@ def serve(port: int, token: Path | None) -> None:
             self.wfile.write(MODELS)
 
         def do_POST(self):
-            global served
+            nonlocal served
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
