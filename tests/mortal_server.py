@@ -2,9 +2,9 @@
 
     mortal_server.py PORT [--dies FILE]
 
-A token takes 3 ms, most of it asleep. With --dies it says why, and aborts, in its 40th token, unless
-FILE is there; it makes FILE before, so that its successor lives. A FILE that cannot be made: it dies
-every time.
+A token takes 3 ms, most of it asleep. With --dies it says why, and aborts, in its 40th token,
+unless FILE is there; it makes FILE before, so that its successor lives. Where FILE cannot be made
+it dies every time.
 """
 
 from __future__ import annotations
