@@ -119,6 +119,14 @@ def _machine_table(part: Part) -> dict[str, str]:
     machine = part.machine
     if machine.kind == "imported":
         return {"Machine": "not seen by kernleap: the results are of another load generator"}
+    if machine.mode == "timed":
+        return {
+            "Kernel": part.emulator_version,
+            "CPU model": machine.cpu,
+            "Machine": f"{machine.kind}, {machine.mode}, {machine.arch}",
+            "CPUs": str(machine.vcpus),
+            "Load driver and boot parameters (SHA-256)": part.guest_sha256,
+        }
     return {
         "Emulator": part.emulator_version,
         "CPU model": machine.cpu,
@@ -152,7 +160,7 @@ def noise_view(noise: NoiseFloor | None) -> NoiseView | None:
     )
     return NoiseView(
         floor=noise,
-        text="The baseline was booted again as an arm of its own; whatever differs between the "
+        text="The baseline was measured again as an arm of its own; whatever differs between the "
         f"two is noise of this run. {verdict}",
         rows=tuple(rows),
     )

@@ -73,7 +73,6 @@ def view(judgement: Judgement, run: RunData) -> ReportView:
     baseline = by_name[plan.baseline.name]
     names = text.listing([c.arm.label for c in candidates])
     boots = _boots_text(run)
-    imported = plan.trial_word == "file"
     return ReportView(
         run=run,
         run_id=text.clean(plan.id),
@@ -93,15 +92,26 @@ def view(judgement: Judgement, run: RunData) -> ReportView:
         methods=methods(plan, metrics),
         provenance=provenance(plan),
         boots_text=boots,
-        reproduce=" && ".join(
-            f"kernleap {'report' if imported else 'reproduce'} {shlex.quote(one)}"
-            for one in run.extra.get("runs", (plan.id,))
-        ),
-        reproduce_text="judges the same files again"
-        if imported
-        else "boots the same kernels, by digest, and compares every count with this run",
+        reproduce=_again(run),
+        reproduce_text=_AGAIN.get(plan.trial_word, _AGAIN["trial"]),
         command=text.clean(shlex.join(plan.command), 1000),
     )
+
+
+_AGAIN = {
+    "boot": "boots the same kernels, by digest, and compares every count with this run",
+    "file": "judges the same files again",
+    "trial": "measures again: times differ from run to run, the verdict should not",
+}
+
+
+def _again(run: RunData) -> str:
+    """The command that comes to the same verdict again, or to the same counts."""
+    if run.plan.trial_word == "trial":
+        return shlex.join(run.plan.command)
+    verb = "report" if run.plan.trial_word == "file" else "reproduce"
+    runs = run.extra.get("runs", (run.plan.id,))
+    return " && ".join(f"kernleap {verb} {shlex.quote(one)}" for one in runs)
 
 
 def _arm(arm: Arm, run: RunData) -> ArmView:
