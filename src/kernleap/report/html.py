@@ -77,13 +77,13 @@ def render(view: ReportView) -> str:
 def render_at(view: ReportView, detail: Detail) -> str:
     """The page at one level of detail, however large it gets."""
     scale = scale_of(f for family in view.primary for m in family.metrics for f in m.findings)
-    script = _asset("page.js")
+    script = asset("page.js")
     changed = [m for m in view.behaviour if m.moved]
     moved_rest = [m for m in view.secondary if m.moved]
     by_size = sorted(view.metrics, key=_size, reverse=True)
     calm = [m for m in (*view.secondary, *view.behaviour) if not m.moved]
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             view=view,
@@ -98,7 +98,7 @@ def render_at(view: ReportView, detail: Detail) -> str:
             calm=calm,
             several=len(view.candidates) > 1,
             decisions=[(d, WORDS[d]) for d in Decision],
-            style=_asset("style.css"),
+            style=asset("style.css"),
             script=script,
             script_hash=_csp_hash(script),
         )
@@ -106,15 +106,16 @@ def render_at(view: ReportView, detail: Detail) -> str:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates of this package, with escaping always on."""
+    made = Environment(
         loader=PackageLoader("kernleap.report", "template"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
+    made.globals.update(
         bars=svg.bars,
         forest=svg.forest,
         forest_axis=svg.forest_axis,
@@ -124,8 +125,8 @@ def _environment() -> Environment:
         symbols=marks.SYMBOLS,
         rows_of=_rows_of,
     )
-    environment.filters.update(number=number, plural=plural, signed=signed)
-    return environment
+    made.filters.update(number=number, plural=plural, signed=signed)
+    return made
 
 
 def _rows_of(finding: FindingView, detail: Detail) -> tuple[BarRow, ...]:
@@ -139,7 +140,7 @@ def _size(metric: MetricView) -> tuple[bool, float]:
 
 
 @cache
-def _asset(name: str) -> Markup:
+def asset(name: str) -> Markup:
     """A style sheet or script of this package: our own text, so it is markup as it stands."""
     path = files("kernleap.report").joinpath("template", name)
     return Markup(path.read_text(encoding="utf-8"))  # noqa: S704 - a file of this package

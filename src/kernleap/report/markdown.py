@@ -1,7 +1,7 @@
 """The report as Markdown for a comment on a change: verdict first, bounded in length.
 
 Kernel and metric names come from outside. In a comment they must not mention people, close a
-code span or open a table cell, so every one of them passes through `_code` or `_plain`.
+code span or open a table cell, so every one of them passes through `_code` or `plain`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def render(view: ReportView) -> str:
 
 
 def _render(view: ReportView, rows: int) -> str:
-    blocks = [f"## kernleap: {_plain(view.title)}"]
+    blocks = [f"## kernleap: {plain(view.title)}"]
     for candidate in view.candidates:
         blocks += _candidate(view, candidate, rows)
     blocks += _trust(view)
     blocks.append(
-        f"<sub>{_plain(view.subtitle)} · evidence: {', '.join(view.grades) or 'none'} · "
+        f"<sub>{plain(view.subtitle)} · evidence: {', '.join(view.grades) or 'none'} · "
         f"again: {_code(view.reproduce)}</sub>"
     )
     return "\n\n".join(blocks) + "\n"
@@ -46,14 +46,14 @@ def _render(view: ReportView, rows: int) -> str:
 def _candidate(view: ReportView, candidate: CandidateView, rows: int) -> list[str]:
     mark = _MARKS.get(candidate.word, "")
     blocks = [
-        f"### {mark} {_plain(candidate.arm.label)}: **{candidate.word}**",
-        "\n".join(f"- {_plain(r.text)} (rule {_code(r.rule)})" for r in candidate.reasons),
+        f"### {mark} {plain(candidate.arm.label)}: **{candidate.word}**",
+        "\n".join(f"- {plain(r.text)} (rule {_code(r.rule)})" for r in candidate.reasons),
         "\n".join(
-            f"- **{_plain(link.title)}**: {_plain(link.text)}"
+            f"- **{plain(link.title)}**: {plain(link.text)}"
             + (f" _({link.grade})_" if link.grade else "")
             for link in candidate.chain
         ),
-        _plain(candidate.sentence),
+        plain(candidate.sentence),
     ]
     if rows and candidate.movers:
         blocks.append(_table(candidate.movers[:rows]))
@@ -94,18 +94,18 @@ def _table(rows: Iterable[tuple[MetricView, FindingView]]) -> str:
 def _trust(view: ReportView) -> list[str]:
     blocks = []
     if view.noise:
-        blocks.append(f"Noise floor: {_plain(view.noise.text)}")
+        blocks.append(f"Noise floor: {plain(view.noise.text)}")
     if view.failures:
-        kinds = ", ".join(sorted({_plain(f.status) for f in view.failures}))
+        kinds = ", ".join(sorted({plain(f.status) for f in view.failures}))
         blocks.append(f"{plural(len(view.failures), 'trial')} without a number ({kinds}).")
     if view.warnings:
-        listed = "\n".join(f"- {_plain(w)}" for w in view.warnings[:5])
+        listed = "\n".join(f"- {plain(w)}" for w in view.warnings[:5])
         more = len(view.warnings) - 5
         blocks.append(f"Warnings:\n{listed}" + (f"\n- and {more} more" if more > 0 else ""))
     return blocks
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that Markdown shows as it is: no markup, no mention, one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
