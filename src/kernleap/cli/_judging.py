@@ -14,6 +14,7 @@ from kernleap.cli._formats import FORMATS
 from kernleap.model.errors import InfrastructureError, UsageError
 
 if TYPE_CHECKING:
+    from kernleap.judge import Judgement
     from kernleap.judge.policy import Policy
     from kernleap.store import RunStore
 
@@ -56,6 +57,20 @@ class Outputs:
                 )
 
 
+def judged(run: str, policy_path: Path | None) -> Judgement:
+    """The judgement of a stored run, for commands that go on from there.
+
+    Raises:
+        UsageError: no such run, or a wrong policy.
+        InfrastructureError: the run cannot be read.
+    """
+    from kernleap.judge import judge
+    from kernleap.judge.policy import load
+    from kernleap.store import RunStore
+
+    return judge(RunStore.open(run).load(), load(policy_path))
+
+
 def judge_and_report(stores: Sequence[RunStore], policy: Policy, outputs: Outputs) -> int:
     """Judge what is stored, write the reports, print the table; the exit code of the verdict.
 
@@ -85,7 +100,7 @@ def judge_and_report(stores: Sequence[RunStore], policy: Policy, outputs: Output
         if path == STDOUT:
             click.echo(text, nl=False)
         elif path is not None:
-            _write(path, text)
+            write_file(path, text)
     if STDOUT not in outputs.paths.values():
         terminal.render(page, Console(highlight=False), everything=outputs.everything)
     return exit_code(judgement.verdicts)
@@ -99,7 +114,12 @@ def _keep(store: RunStore, name: str, text: str) -> None:
         print(f"kernleap: {error.what} ({error.cause})", file=sys.stderr)
 
 
-def _write(path: Path, text: str) -> None:
+def write_file(path: Path, text: str) -> None:
+    """Write what was asked for.
+
+    Raises:
+        InfrastructureError: it cannot be written.
+    """
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -40,7 +40,12 @@ _FILE = click.Path(path_type=Path)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the random draws.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown.")
-@_options.html_file
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="Also write a page there (- for stdout).",
+)
 def command(
     *,
     fleet: Path,
@@ -72,7 +77,7 @@ def command(
     from kernleap.report import cost as view
     from kernleap.report.cost_json import document
 
-    Outputs(html=html_path).check()
+    Outputs({"html": html_path} if html_path else {}).check()
     described = load(fleet)
     most = ceiling.load(bound_path) if bound_path else None
     judgement = judged(run, policy_path) if run else None

@@ -243,5 +243,3 @@ def gain_that_pays(
         middle = (low + high) / 2
         low, high = (low, middle) if saved(middle) >= needed else (middle, high)
     return high
-
-

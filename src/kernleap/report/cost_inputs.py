@@ -90,4 +90,4 @@ def input_unit(path: Path, value: Quantity) -> str:
 def _input(result: CostResult, path: Path, value: Quantity) -> str:
     unit = input_unit(path, value)
     shown = unit.replace("money", result.fleet.currency)
-    return f"{amount(value.to(unit))} {shown}".rstrip()
+    return f"{value.to(unit):,.6g} {shown}".rstrip()

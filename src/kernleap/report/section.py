@@ -37,7 +37,7 @@ class TableView:
 
 @dataclass(frozen=True, slots=True)
 class SectionView:
-    """A part of a report. `id` is its anchor in a page, `lead` its sentences, the main one first."""
+    """A part of a report. `id` is its anchor in a page; `lead` begins with its main sentence."""
 
     id: str
     title: str
