@@ -8,7 +8,7 @@ import numpy as np
 
 from kernleap.cost.bill import MTOK, Line, Year, fixed_lines, year_of
 from kernleap.cost.ceiling import Ceiling
-from kernleap.cost.change import CONFIDENCE, DRAWS, Change, change_of, gain_that_pays
+from kernleap.cost.change import CONFIDENCE, DRAWS, Change, Outcome, change_of, gain_that_pays
 from kernleap.cost.effect import Evidence
 from kernleap.cost.effort import (
     is_patched,
@@ -18,7 +18,7 @@ from kernleap.cost.effort import (
     rollout_hours,
     upkeep_per_year,
 )
-from kernleap.cost.fleet import Fleet
+from kernleap.cost.fleet import LOADED, MARGINAL, Fleet
 from kernleap.cost.ratio import CERTAIN, Figure, Ratio, figure, normals
 from kernleap.cost.sensitivity import VARY, Swing, of_bill, of_difference
 from kernleap.model.units import quantity
@@ -98,6 +98,12 @@ class ArmCost:
     swings_marginal: tuple[Swing, ...] = ()
     swings_loaded: tuple[Swing, ...] = ()
 
+    def outcome(self, accounting: str) -> Outcome | None:
+        """The outcome in that accounting, if there is one."""
+        if self.change is None:
+            return None
+        return self.change.marginal if accounting == MARGINAL else self.change.fully_loaded
+
 
 @dataclass(frozen=True, slots=True)
 class CostResult:
@@ -113,6 +119,18 @@ class CostResult:
     swings: tuple[Swing, ...]
     vary: float
     seed: int
+
+    def pays_back(self) -> dict[str, tuple[float, float, float]]:
+        """(low, middle, high) days until a rollout has paid, by arm, in the fleet's accounting.
+
+        Only of arms that have a price; infinite where it never pays.
+        """
+        found = {}
+        for arm in self.arms:
+            outcome = arm.outcome(self.fleet.accounting)
+            if outcome and (days := outcome.payback_days):
+                found[arm.arm] = (days.low, days.value, days.high)
+        return found
 
 
 def cost(
@@ -194,10 +212,10 @@ def _effort(fleet: Fleet, year: Year) -> Effort:
         rollout_hours=rollout_hours(fleet),
         rollout_cost=rollout_cost(fleet, year),
         upkeep_per_year=upkeep,
-        gain_marginal=pays("marginal", False),
-        gain_loaded=pays("fully loaded", False),
-        gain_marginal_patched=pays("marginal", True),
-        gain_loaded_patched=pays("fully loaded", True),
+        gain_marginal=pays(MARGINAL, False),
+        gain_loaded=pays(LOADED, False),
+        gain_marginal_patched=pays(MARGINAL, True),
+        gain_loaded_patched=pays(LOADED, True),
     )
 
 
@@ -231,8 +249,8 @@ def _arm(
         evidence,
         change,
         None,
-        of_difference(fleet, measured, change, "marginal", vary),
-        of_difference(fleet, measured, change, "fully loaded", vary),
+        of_difference(fleet, measured, change, MARGINAL, vary),
+        of_difference(fleet, measured, change, LOADED, vary),
     )
 
 

@@ -4,8 +4,8 @@ Two accountings, never mixed (docs/cost.md has the formulas and why):
 
 - *marginal*: the servers are bought and the traffic is what it is. A faster kernel makes them
   busy for less of the time, so only energy changes.
-- *fully loaded*: capacity is what is bought. Every cost is shared out over the tokens that the
-  fleet could serve at the same utilisation; it comes true only as far as the capacity gained
+- *fully loaded*: capacity is what is bought. Every cost of a pool is shared out over the tokens
+  that it could serve at the same utilisation; it comes true only as far as the capacity gained
   is filled by more traffic, or replaces servers that would have been bought.
 
 All values are in base units: currency, joules, seconds, tokens, for one year.
@@ -85,24 +85,26 @@ def capital_per_year(pool: Pool, discount: Quantity) -> Quantity:
 
 def fixed_lines(fleet: Fleet) -> tuple[Line, ...]:
     """All of a year's bill but the energy, whatever is served."""
-    capital = _NO_MONEY
-    for pool in fleet.pool:
-        capital += capital_per_year(pool, fleet.discount)
-    lines = [Line("servers", capital)]
+    by_pool = [_fixed(fleet, pool) for pool in fleet.pool]
+    names = dict.fromkeys(name for one in by_pool for name in one)
+    return tuple(
+        Line(name, sum((one.get(name, _NO_MONEY) for one in by_pool), _NO_MONEY)) for name in names
+    )
+
+
+def _fixed(fleet: Fleet, pool: Pool) -> dict[str, Quantity]:
+    """A pool's lines; what is of the whole fleet is shared out by servers."""
+    lines = {"servers": capital_per_year(pool, fleet.discount)}
     for key in ("rack", "network", "software"):
-        given = [(p, q) for p in fleet.pool if (q := getattr(p, key)) is not None]
-        if given:
-            total = _NO_MONEY
-            for pool, each in given:
-                total += each * pool.servers
-            lines.append(Line(key, total))
+        if (each := getattr(pool, key)) is not None:
+            lines[key] = each * pool.servers
     if fleet.staff and fleet.staff.operations:
-        lines.append(Line("operations staff", fleet.staff.operations))
+        lines["operations staff"] = fleet.staff.operations * (pool.servers / fleet.servers)
     rollout = fleet.rollout
     if rollout and fleet.staff and rollout.reboots_per_year is not None:
-        hours = rollout.hands_on * fleet.servers * rollout.reboots_per_year.to("")
-        lines.append(Line("routine reboots, staff", hours * fleet.staff.rate / YEAR))
-    return tuple(lines)
+        hours = rollout.hands_on * pool.servers * rollout.reboots_per_year.to("")
+        lines["routine reboots, staff"] = hours * fleet.staff.rate / YEAR
+    return lines
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +115,8 @@ class Year:
     year of being loaded; `reached` 1 where the kernel is booted, else 0.
     """
 
-    fixed: float
+    fixed: Array
+    """Money of a year that does not depend on what is served."""
     tariff: float
     idle: Array
     loaded: Array
@@ -140,7 +143,8 @@ class Year:
         busy = self.utilisation(speed)
         energy = (self.idle * (1 - busy) + self.loaded * busy).sum(axis=0)
         tokens = (self.capacity * speed * busy).sum(axis=0)
-        return Bill(self.fixed + self.tariff * energy, energy, tokens, busy.max(axis=0))
+        money = self.fixed.sum() + self.tariff * energy
+        return Bill(money, energy, tokens, busy.max(axis=0))
 
     def marginal(self, speed: Array, faster: Array, joules: Array) -> Bill:
         """The bill where servers and traffic stay as they are, pool by pool.
@@ -155,17 +159,17 @@ class Year:
         r, e = self._reaching(faster), self._reaching(joules)
         energy = (self.idle * (1 - busy / r) + self.loaded * busy * e).sum(axis=0)
         tokens = (self.capacity * speed * busy).sum(axis=0)
-        return Bill(self.fixed + self.tariff * energy, energy, tokens, (busy / r).max(axis=0))
+        money = self.fixed.sum() + self.tariff * energy
+        return Bill(money, energy, tokens, (busy / r).max(axis=0))
 
     def fully_loaded(self, speed: Array, faster: Array, joules: Array) -> Bill:
         """The bill at the same utilisation, for the baseline's tokens; arguments as above."""
         busy = self.utilisation(speed)
         r, e = self._reaching(faster), self._reaching(joules)
-        energy = (self.idle * (1 - busy) + self.loaded * busy * r * e).sum(axis=0)
+        energy = (self.idle * (1 - busy) + self.loaded * busy * r * e) / r
+        money = (self.fixed / r + self.tariff * energy).sum(axis=0)
         tokens = (self.capacity * speed * busy).sum(axis=0)
-        share = tokens / (self.capacity * speed * busy * r).sum(axis=0)
-        money = (self.fixed + self.tariff * energy) * share
-        return Bill(money, energy * share, tokens, busy.max(axis=0))
+        return Bill(money, energy.sum(axis=0), tokens, busy.max(axis=0))
 
     def _reaching(self, ratio: Array) -> Array:
         return np.where(self.reached, ratio, 1.0)
@@ -192,7 +196,7 @@ def year_of(fleet: Fleet, measured: float | None = None) -> Year:
     of_all = fleet.traffic.utilisation
     demand = fleet.traffic.demand
     year = Year(
-        fixed=sum((line.per_year for line in fixed_lines(fleet)), _NO_MONEY).to("money/year"),
+        fixed=_column(sum(_fixed(fleet, p).values(), _NO_MONEY).to("money/year") for p in pools),
         tariff=fleet.energy.tariff.to("money/J"),
         idle=_column(_at_meter(fleet, p, p.idle_of_one) for p in pools),
         loaded=_column(_at_meter(fleet, p, p.loaded_of_one) for p in pools),

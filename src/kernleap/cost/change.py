@@ -9,7 +9,7 @@ import numpy as np
 from kernleap.cost.bill import MTOK, Bill, Year
 from kernleap.cost.effect import Evidence
 from kernleap.cost.effort import is_patched, rollout_cost, upkeep_per_year
-from kernleap.cost.fleet import Fleet
+from kernleap.cost.fleet import LOADED, MARGINAL, Fleet
 from kernleap.cost.ratio import CERTAIN, Array, Figure, Ratio, figure, normals
 
 CONFIDENCE = 0.95
@@ -113,15 +113,15 @@ def priced(
     )
     upkeep = (upkeep_per_year(fleet) or 0.0) if patched else 0.0
     cost = rollout_cost(fleet, year)
-    marginal = _outcome("marginal", point, drawn, upkeep, cost)
+    marginal = _outcome(MARGINAL, point, drawn, upkeep, cost)
     return Change(
         throughput=faster,
         energy=joules,
         patched=patched,
         marginal=marginal,
-        fully_loaded=_outcome("fully loaded", point, drawn, upkeep, cost),
+        fully_loaded=_outcome(LOADED, point, drawn, upkeep, cost),
         deferral=_deferral(fleet, point.faster, drawn.faster),
-        overload=float((drawn.bill("marginal").busiest > 1).mean()),
+        overload=float((drawn.bill(MARGINAL).busiest > 1).mean()),
     )
 
 
@@ -139,7 +139,7 @@ class _Case:
 
     def bill(self, accounting: str) -> Bill:
         joules = 1 / self.faster if self.joules is None else self.joules
-        how = self.year.marginal if accounting == "marginal" else self.year.fully_loaded
+        how = self.year.marginal if accounting == MARGINAL else self.year.fully_loaded
         return how(self.speed, self.faster, joules)
 
 

@@ -59,7 +59,7 @@ def owning_pays_from(fleet: Fleet, year: Year) -> tuple[float, float] | None:
     swing = year.tariff * float(year.loaded.sum()) - idle
     capacity = float(year.capacity.sum())
     margin = fleet.cloud.price.to("money/token") * capacity - swing
-    share = (year.fixed + idle) / margin if margin > 0 else float("inf")
+    share = (float(year.fixed.sum()) + idle) / margin if margin > 0 else float("inf")
     return share, share * capacity
 
 

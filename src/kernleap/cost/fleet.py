@@ -8,6 +8,9 @@ from typing import Any
 
 from kernleap.model.units import Quantity
 
+MARGINAL, LOADED = "marginal", "fully loaded"
+"""The two accountings; see cost/bill.py."""
+
 Path = tuple[str, ...]
 """Where an input is in the fleet file: `("energy", "tariff")`, `("pool", "2", "loaded")`."""
 
@@ -126,7 +129,8 @@ class Pool:
 class Fleet:
     """Everything of a fleet file. `ranges` are inputs given as [low, likely, high].
 
-    `measured_energy` says that the energy a run measured is that of the whole server.
+    `measured_energy` says that the energy a run measured is that of the whole server;
+    `accounting` which of the two accountings policies and trade-offs go by.
     """
 
     name: str
@@ -140,6 +144,7 @@ class Fleet:
     patched: Patched | None = None
     cloud: Cloud | None = None
     measured_energy: bool = False
+    accounting: str = MARGINAL
     ranges: Mapping[Path, tuple[Quantity, Quantity]] = field(default_factory=dict)
     source: str = ""
 

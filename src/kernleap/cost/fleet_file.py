@@ -8,6 +8,8 @@ from math import inf
 from pathlib import Path as File
 
 from kernleap.cost.fleet import (
+    LOADED,
+    MARGINAL,
     Cloud,
     Energy,
     Fleet,
@@ -94,8 +96,8 @@ def load(path: File) -> Fleet:
 def read(text: str, file: str) -> Fleet:
     """The fleet that this text describes; raises what `load` does."""
     top = parse_toml(text, file, "fleet")
-    top.only("name", "currency", "discount", "measured_energy", "energy", "traffic", "staff",
-             "rollout", "patched", "cloud", "pool")  # fmt: skip
+    top.only("name", "currency", "discount", "measured_energy", "accounting", "energy", "traffic",
+             "staff", "rollout", "patched", "cloud", "pool")  # fmt: skip
     currency = top.text("currency")
     if not re.fullmatch("[A-Z]{3}", currency):
         raise top.error(
@@ -117,6 +119,9 @@ def read(text: str, file: str) -> Fleet:
         patched=reader.patched(top.table("patched")) if top.has("patched") else None,
         cloud=reader.cloud(top.table("cloud")) if top.has("cloud") else None,
         measured_energy=top.flag("measured_energy") if top.has("measured_energy") else False,
+        accounting=top.choice("accounting", (MARGINAL, LOADED))
+        if top.has("accounting")
+        else MARGINAL,
         ranges=reader.ranges,
         source=file,
     )

@@ -81,7 +81,7 @@ def figure(value: float, draws: Array, confidence: float) -> Figure:
     The interval is widened to the value where the point estimate lies outside it.
     """
     tail = (1 - confidence) / 2
-    if not np.ptp(draws):
+    if draws.min() == draws.max():
         return Figure(value, value, value)
     # Draws may be infinite (never pays back): `higher` and `lower` never interpolate with them.
     low = float(np.quantile(draws, tail, method="lower"))
