@@ -57,18 +57,19 @@ class Outputs:
                 )
 
 
-def judged(run: str, policy_path: Path | None) -> Judgement:
-    """The judgement of a stored run, for commands that go on from there.
+def judged(runs: Sequence[str], policy_path: Path | None) -> Judgement:
+    """The judgement of stored runs of the same arms, for commands that go on from there.
 
     Raises:
         UsageError: no such run, or a wrong policy.
         InfrastructureError: the run cannot be read.
     """
     from kernleap.judge import judge
+    from kernleap.judge.join import join
     from kernleap.judge.policy import load
     from kernleap.store import RunStore
 
-    return judge(RunStore.open(run).load(), load(policy_path))
+    return judge(join([RunStore.open(run).load() for run in runs]), load(policy_path))
 
 
 def judge_and_report(stores: Sequence[RunStore], policy: Policy, outputs: Outputs) -> int:

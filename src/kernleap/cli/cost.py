@@ -16,7 +16,7 @@ _FILE = click.Path(path_type=Path)
 
 @click.command(name="cost")
 @click.argument("fleet", type=_FILE)
-@click.argument("run", required=False)
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
 @_options.policy_file
 @click.option(
     "--metric",
@@ -49,7 +49,7 @@ _FILE = click.Path(path_type=Path)
 def command(
     *,
     fleet: Path,
-    run: str | None,
+    runs: tuple[str, ...],
     policy_path: Path | None,
     metric: str | None,
     bound_path: Path | None,
@@ -62,8 +62,8 @@ def command(
     """What a million tokens cost on FLEET, and what the kernels of RUN would change.
 
     FLEET is a TOML file (docs/cost.md; examples/fleet.toml is one). Without RUN it is a
-    calculator of what the fleet costs. Only effects timed on a real machine get a price; counts
-    give at most a bound, with --bound.
+    calculator of what the fleet costs; several runs of the same arms are judged as one. Only
+    effects timed on a real machine get a price; counts give at most a bound, with --bound.
 
     \b
     Examples:
@@ -80,7 +80,7 @@ def command(
     Outputs({"html": html_path} if html_path else {}).check()
     described = load(fleet)
     most = ceiling.load(bound_path) if bound_path else None
-    judgement = judged(run, policy_path) if run else None
+    judgement = judged(runs, policy_path) if runs else None
     result = cost(
         described,
         evidence(judgement, metric) if judgement else (),
