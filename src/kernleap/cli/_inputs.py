@@ -13,6 +13,7 @@ from kernleap.cli._progress import Show
 from kernleap.model.errors import InfrastructureError
 from kernleap.model.kernel import KernelImage
 from kernleap.model.machine import MachineSpec
+from kernleap.model.metric import qualified
 from kernleap.model.run import ArmInputs, Part
 from kernleap.model.trial import Arm
 
@@ -25,6 +26,7 @@ class Inputs:
     """What trials need: a kernel for each arm, and a machine for each part of the run."""
 
     images: dict[str, KernelImage]
+    """By the kernel's key (ArmInputs.key)."""
     machines: tuple[Machine, ...]
 
     def parts_of_today(self, parts: Sequence[Part]) -> tuple[Part, ...]:
@@ -39,17 +41,17 @@ class Inputs:
         )
 
     def kconfigs(self) -> dict[str, str]:
-        """Configuration texts by arm, where the kernel's source carries one.
+        """Configuration texts by the kernel's key, where the kernel's source carries one.
 
         Raises:
             InfrastructureError: one cannot be read.
         """
         texts = {}
-        for arm, image in self.images.items():
+        for key, image in self.images.items():
             if image.kconfig is None:
                 continue
             try:
-                texts[arm] = image.kconfig.read_bytes().decode("utf-8", "surrogateescape")
+                texts[key] = image.kconfig.read_bytes().decode("utf-8", "surrogateescape")
             except OSError as error:
                 raise InfrastructureError(
                     "Cannot read the configuration of a kernel",
@@ -62,15 +64,16 @@ class Inputs:
 def kconfig_digests(kconfigs: Mapping[str, str]) -> dict[str, str]:
     """SHA-256 of configuration texts, as a plan carries them."""
     return {
-        arm: hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-        for arm, text in kconfigs.items()
+        key: hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+        for key, text in kconfigs.items()
     }
 
 
 def gather(arms: Sequence[Arm], specs: Sequence[MachineSpec], offline: bool, show: Show) -> Inputs:
     """Obtain the kernels that the arms name, while the guests are built.
 
-    `specs` are the machines of the parts, all of one kind and architecture.
+    `specs` are the machines of the parts, all of one kind; each architecture among them needs
+    its own kernels.
 
     Raises:
         KernleapError: the first thing that could not be had.
@@ -79,11 +82,18 @@ def gather(arms: Sequence[Arm], specs: Sequence[MachineSpec], offline: bool, sho
 
     kind = kind_of(specs[0].kind)
 
-    def obtain(arm: Arm) -> Callable[[], KernelImage]:
+    def obtain(arm: Arm, spec: MachineSpec) -> Callable[[], KernelImage]:
         ref = arm.ref.base
-        return lambda: kind.image(ref, specs[0], offline, show.fetching)
+        return lambda: kind.image(ref, spec, offline, show.fetching)
 
-    return _gather({arm.name: (arm.ref.base, obtain(arm)) for arm in arms}, specs)
+    return _gather(
+        {
+            qualified(arm.name, arch): ((arm.ref.base, arch), obtain(arm, spec))
+            for arch, spec in {spec.arch: spec for spec in reversed(specs)}.items()
+            for arm in arms
+        },
+        specs,
+    )
 
 
 def gather_again(
@@ -99,9 +109,10 @@ def gather_again(
     kind = kind_of(specs[0].kind)
 
     def obtain(one: ArmInputs) -> Callable[[], KernelImage]:
-        return lambda: kind.image_again(one, specs[0], offline, show.fetching)
+        spec = next(spec for spec in specs if spec.arch is one.arch)
+        return lambda: kind.image_again(one, spec, offline, show.fetching)
 
-    return _gather({one.arm: (one.kernel_sha256, obtain(one)) for one in inputs}, specs)
+    return _gather({one.key: (one.kernel_sha256, obtain(one)) for one in inputs}, specs)
 
 
 def _gather(
@@ -119,7 +130,7 @@ def _gather(
     jobs |= {("kernel", key): job for key, job in kernels.values()}
     results = _in_parallel(jobs)
     return Inputs(
-        images={arm: results["kernel", key] for arm, (key, _) in kernels.items()},
+        images={name: results["kernel", key] for name, (key, _) in kernels.items()},
         machines=tuple(results["machine", spec] for spec in specs),
     )
 

@@ -12,11 +12,10 @@ import click
 from click.core import ParameterSource
 
 from kernleap import __version__
-from kernleap.cli import _options, _serving
+from kernleap.cli import _machines, _options, _serving
 from kernleap.cli._judging import Outputs, judge_and_report
 from kernleap.cli._progress import Show, showing
 from kernleap.model.errors import UsageError
-from kernleap.model.kernel import Arch
 from kernleap.model.machine import MachineSpec
 from kernleap.model.trial import TrialStatus
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from kernleap.store import RunStore
     from kernleap.workload.serving.timed import TimedRegion
 
-_DEFAULT_MACHINE = MachineSpec()
 _OF_A_NEW_RUN = (
     "boots",
     "aa",
@@ -51,7 +49,8 @@ class Wanted:
     suites: tuple[str, ...]
     """None were named: those of the kind of machine."""
     workloads: tuple[str, ...]
-    machine: MachineSpec
+    machines: tuple[MachineSpec, ...]
+    """One for each architecture."""
     serving: TimedRegion | None
     """Engine and load as the options have them, on real machines; None: none was given."""
 
@@ -76,23 +75,7 @@ class Wanted:
     help="Only these (tcp-*, */1p, pipe/2p-*); may be given several times.",
 )
 @_options.policy_file
-@click.option(
-    "--machine",
-    metavar="KIND",
-    default=_DEFAULT_MACHINE.kind,
-    show_default=True,
-    help="Where the kernels run.",
-)
-@click.option(
-    "--cpu", default=_DEFAULT_MACHINE.cpu, show_default=True, help="CPU model of the emulator."
-)
-@click.option(
-    "--arch",
-    type=click.Choice([arch.value for arch in Arch]),
-    default=_DEFAULT_MACHINE.arch.value,
-    show_default=True,
-    help="Architecture of kernels and machine.",
-)
+@_machines.options
 @_serving.options
 @_options.outputs
 @_options.offline
@@ -116,6 +99,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
       kernleap compare debian:7.0 debian:7.2
       kernleap compare debian:7.2 debian:7.2+cmdline:mitigations=off --workload 'tcp-*'
       kernleap compare debian:7.0 debian:7.2 --suite serving
+      kernleap compare debian:7.0 debian:7.2 --arch amd64,arm64
       kernleap compare host host+sysctl:net.ipv4.tcp_congestion_control=reno --machine here
       kernleap compare --resume latest
     """
@@ -147,9 +131,7 @@ def _wanted(ctx: click.Context, options: dict[str, Any]) -> Wanted:
         suites=tuple(options["suite"].split(",")) if options["suite"] else (),
         workloads=options["workload"],
         serving=_serving.region(ctx),
-        machine=MachineSpec(
-            kind=options["machine"], cpu=options["cpu"], arch=Arch(options["arch"])
-        ),
+        machines=_machines.asked(ctx),
     )
 
 
@@ -162,28 +144,29 @@ def _parts(wanted: Wanted) -> list[Part]:
     from kernleap.experiment.plan import check_parts
     from kernleap.machine import kind_of
     from kernleap.model.run import Part
-    from kernleap.workload import metrics_for, select_from
+    from kernleap.workload import metrics_for, planned_for, select_from
     from kernleap.workload.needs import needs_of
 
-    kind = kind_of(wanted.machine.kind)
     parts = []
-    for suite, regions in select_from(wanted.suites or kind.suites, wanted.workloads).items():
-        needs = needs_of(suite)
-        alone = wanted.suites or len(kind.suites) == 1
-        usual = needs.boots if alone else needs.boots_by_default
-        chosen = kind.regions(suite, regions, wanted.serving)
-        boots = usual if wanted.boots is None else wanted.boots
-        parts.append(
-            Part(
-                suite=suite,
-                machine=kind.fit(wanted.machine, needs),
-                regions=tuple(region.planned for region in chosen),
-                metrics=metrics_for(chosen),
-                guest_sha256="",
-                emulator_version="",
-                boots=boots,
+    for asked in wanted.machines:
+        kind = kind_of(asked.kind)
+        for suite, regions in select_from(wanted.suites or kind.suites, wanted.workloads).items():
+            needs = needs_of(suite)
+            alone = wanted.suites or len(kind.suites) == 1
+            usual = needs.boots if alone else needs.boots_by_default
+            chosen = kind.regions(suite, regions, wanted.serving)
+            machine = kind.fit(asked, needs)
+            parts.append(
+                Part(
+                    suite=suite,
+                    machine=machine,
+                    regions=planned_for(chosen, machine.arch),
+                    metrics=metrics_for(chosen, machine.arch),
+                    guest_sha256="",
+                    emulator_version="",
+                    boots=usual if wanted.boots is None else wanted.boots,
+                )
             )
-        )
     check_parts(parts)
     return parts
 
@@ -206,7 +189,7 @@ def _run_new(wanted: Wanted, jobs: int | None, offline: bool, show: Show) -> Run
     # Everything that can be wrong with the command is found before anything is fetched.
     arms = make_arms([kernel.parse_ref(text) for text in wanted.refs], aa=wanted.aa)
     parts = _parts(wanted)
-    for note in kind_of(wanted.machine.kind).check([arm.ref for arm in arms]):
+    for note in kind_of(wanted.machines[0].kind).check([arm.ref for arm in arms]):
         show.say(note)
     show.say("getting the kernels and the machine ready")
     inputs = gather(arms, [part.machine for part in parts], offline, show)
@@ -222,10 +205,10 @@ def _run_new(wanted: Wanted, jobs: int | None, offline: bool, show: Show) -> Run
         kernleap_version=__version__,
     )
     store = RunStore.create(plan, kconfigs)
-    for arm in arms:
-        image = inputs.images[arm.name]
-        show.say(f"{arm.role} {arm.name}: {image.release}")
-        for note in image.notes:
+    roles = {arm.name: arm.role for arm in arms}
+    for one in plan.inputs:
+        show.say(f"{roles[one.arm]} {one.arm}: {one.release}")
+        for note in inputs.images[one.key].notes:
             show.say(f"  note: {note}")
     _announce(store, show)
     run_trials(store, inputs, jobs=jobs_for(plan, jobs), show=show)

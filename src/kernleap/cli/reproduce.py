@@ -114,7 +114,7 @@ def _run_again(
 
     show.say(f"reproducing {plan.id}: getting its kernels by digest")
     inputs = gather_again(plan.inputs, [p.machine for p in plan.parts], offline, show)
-    planned = {one.arm: one.kconfig_sha256 for one in plan.inputs}
+    planned = {one.key: one.kconfig_sha256 for one in plan.inputs}
     kconfigs = inputs.kconfigs()
     digests = kconfig_digests(kconfigs)
     again = repeat_plan(
@@ -128,9 +128,9 @@ def _run_again(
     )
     for name, then, now in differing_inputs(plan, again):
         show.say(f"note: another {name} than then: {then} then, {now} now")
-    for arm, digest in planned.items():
-        if digest and digest != digests.get(arm, ""):
-            show.say(f"note: the configuration of {arm} is not at hand as it was (not an input)")
+    for key, digest in planned.items():
+        if digest and digest != digests.get(key, ""):
+            show.say(f"note: the configuration of {key} is not at hand as it was (not an input)")
     store = RunStore.create(again, kconfigs)
     show.say(f"run {again.id}: {len(again.trials)} boots")
     show.say(f"  in {store.path}")

@@ -173,13 +173,13 @@ def _show(store: RunStore, trials: list[dict[str, Any]], metrics: list[Any]) -> 
     ]
     for part in plan.parts:
         lines.append(
-            f"  suite {part.suite}, {part.boots} boots per arm: {part.machine.kind}, "
+            f"  suite {part.label}, {part.boots} boots per arm: {part.machine.kind}, "
             f"{part.emulator_version}, CPU {part.machine.cpu}, guest {part.guest_sha256[:12]}"
         )
     roles = {arm.name: arm.role for arm in plan.arms}
     for one in plan.inputs:
         kernel = f"{one.release}, sha256 {one.kernel_sha256[:12]}"
-        lines.append(f"  {roles.get(one.arm, 'arm')} {one.arm}: {kernel}")
+        lines.append(f"  {roles.get(one.arm, 'arm')} {one.key}: {kernel}")
     for line in lines:
         console.print(Text(line))
     table = Table(box=None, pad_edge=False, header_style="bold")

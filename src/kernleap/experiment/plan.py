@@ -17,6 +17,7 @@ from typing import Any
 
 from kernleap.model.errors import UsageError
 from kernleap.model.kernel import KernelImage, KernelRef
+from kernleap.model.metric import qualified
 from kernleap.model.run import ArmInputs, Part, RunPlan
 from kernleap.model.trial import Arm, Trial
 
@@ -97,8 +98,8 @@ def make_plan(
 ) -> RunPlan:
     """The plan of a run of these parts. Equal arguments give equal plans.
 
-    `images` and `kconfig_digests` are by arm name; the latter holds only the arms whose
-    kernel configuration is known.
+    `images` and `kconfig_digests` are by the key of an arm's kernel (ArmInputs.key); the latter
+    holds only the kernels whose configuration is known.
 
     Raises:
         UsageError: boots out of range, no part, or a region that is in two parts.
@@ -107,12 +108,15 @@ def make_plan(
     inputs = tuple(
         ArmInputs(
             arm=arm.name,
-            release=images[arm.name].release,
-            kernel_sha256=images[arm.name].sha256,
-            provenance=dataclasses.asdict(images[arm.name].provenance),
-            kconfig_sha256=kconfig_digests.get(arm.name, ""),
+            release=images[key].release,
+            kernel_sha256=images[key].sha256,
+            provenance=dataclasses.asdict(images[key].provenance),
+            kconfig_sha256=kconfig_digests.get(key, ""),
+            arch=arch,
         )
+        for arch in dict.fromkeys(part.machine.arch for part in parts)
         for arm in arms
+        for key in (qualified(arm.name, arch),)
     )
     trials = _trials(arms, inputs, parts, seed)
     moment = created.astimezone(UTC)
@@ -153,7 +157,7 @@ def repeat_plan(
         created=moment.isoformat(timespec="seconds"),
         trials=tuple(trial for trial in plan.trials if trial.id in trials),
         inputs=tuple(
-            dataclasses.replace(one, kconfig_sha256=kconfig_digests.get(one.arm, ""))
+            dataclasses.replace(one, kconfig_sha256=kconfig_digests.get(one.key, ""))
             for one in plan.inputs
         ),
         parts=tuple(parts),
@@ -176,13 +180,15 @@ def _trials(
     arms: Sequence[Arm], inputs: Sequence[ArmInputs], parts: Sequence[Part], seed: int
 ) -> tuple[Trial, ...]:
     trials: list[Trial] = []
+    kernels = {one.key: one.kernel_sha256 for one in inputs}
     for number, nth, block in _blocks(parts):
         in_block = guest_seed(seed, nth)
-        guest = parts[number].guest_sha256
+        guest, arch = parts[number].guest_sha256, parts[number].machine.arch
         drawn = sorted((_digest("order", seed, nth, index), index) for index in range(len(arms)))
         for _, index in drawn:
             arm = arms[index]
-            digest = _digest(str(arm.ref), in_block, inputs[index].kernel_sha256, guest)
+            kernel = kernels[qualified(arm.name, arch)]
+            digest = _digest(str(arm.ref), in_block, kernel, guest)
             trials.append(
                 Trial(
                     id=f"{block:03d}-{index}-{digest.hex()[:8]}",

@@ -103,7 +103,7 @@ def _planned(run: RunData, *arms: str) -> int:
 def _lack(run: RunData, part: int, names: tuple[str, ...], policy: Policy) -> str:
     """What is missing for the numbers of a part, or an empty string."""
     short = []
-    which = f" of {run.plan.parts[part].suite}" if len(run.plan.parts) > 1 else ""
+    which = f" of {run.plan.parts[part].label}" if len(run.plan.parts) > 1 else ""
     for name in names:
         planned = sum(trial.arm == name for trial in run.plan.trials_of(part))
         good = sum(
@@ -147,7 +147,7 @@ def _missing_metrics(run: RunData, arms: dict[str, ArmData]) -> list[str]:
         if not arm.boots:
             continue
         regions = {
-            f"{metric.workload}/{metric.form}": any(metric.name in b.samples for b in arm.boots)
+            metric.region: any(metric.name in b.samples for b in arm.boots)
             for metric in run.plan.metrics
             if metric.quantity == "kernel_instructions"
         }

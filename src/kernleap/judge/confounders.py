@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Collection
+from dataclasses import replace
 from fnmatch import translate
 from functools import lru_cache
 from importlib import resources
 from typing import Any
 
 from kernleap.judge.settings import order_of_trials, unlike_settings
+from kernleap.model.kernel import Arch
+from kernleap.model.metric import qualified
 from kernleap.model.result import Confounder
 from kernleap.model.run import ArmInputs, RunData
 from kernleap.model.trial import TrialStatus
@@ -31,17 +35,30 @@ def confounders(run: RunData, arm: str) -> tuple[Confounder, ...]:
     """Confounders of a candidate arm against the baseline, weightiest kinds first.
 
     Arms that boot the same kernel image differ only by their modifiers, which were asked for.
+    On several architectures the kernels of each are compared; names say which unless it is amd64.
     """
     baseline = run.plan.baseline.name
-    inputs = {item.arm: item for item in run.plan.inputs}
-    here, there = inputs.get(baseline), inputs.get(arm)
     found = _machine(run, baseline, arm) + unlike_settings(run, baseline, arm)
     found += order_of_trials(run, baseline, arm)
+    for arch in run.plan.arches:
+        differences = _of_kernels(run, arm, arch)
+        if len(run.plan.arches) > 1:
+            differences = tuple(replace(d, name=qualified(d.name, arch)) for d in differences)
+        found += differences
+    return found
+
+
+def _of_kernels(run: RunData, arm: str, arch: Arch) -> tuple[Confounder, ...]:
+    baseline = run.plan.baseline.name
+    first, second = qualified(baseline, arch), qualified(arm, arch)
+    inputs = {item.key: item for item in run.plan.inputs}
+    here, there = inputs.get(first), inputs.get(second)
     if here and there and here.kernel_sha256 == there.kernel_sha256:
-        return found
+        return ()
+    found: tuple[Confounder, ...] = ()
     if here and there:
-        found += _compiler(run, baseline, arm) + _provenance(here, there)
-    return found + _configs(run.kconfigs.get(baseline), run.kconfigs.get(arm))
+        found += _compiler(run, baseline, arm, arch) + _provenance(here, there)
+    return found + _configs(run.kconfigs.get(first), run.kconfigs.get(second))
 
 
 def kconfig(text: str) -> dict[str, str]:
@@ -53,21 +70,22 @@ def _machine(run: RunData, baseline: str, candidate: str) -> tuple[Confounder, .
     found = []
     for part in range(len(run.plan.parts)):
         for fact, why in _FACTS.items():
-            here, there = _fact(run, baseline, fact, part), _fact(run, candidate, fact, part)
+            here, there = _fact(run, baseline, fact, {part}), _fact(run, candidate, fact, {part})
             if here and there and here != there:
                 found.append(Confounder("machine", fact, here, there, why))
     return tuple(dict.fromkeys(found))
 
 
-def _compiler(run: RunData, baseline: str, candidate: str) -> tuple[Confounder, ...]:
-    here, there = _fact(run, baseline, "compiler"), _fact(run, candidate, "compiler")
+def _compiler(run: RunData, baseline: str, candidate: str, arch: Arch) -> tuple[Confounder, ...]:
+    parts = {n for n, part in enumerate(run.plan.parts) if part.machine.arch is arch}
+    here, there = (_fact(run, name, "compiler", parts) for name in (baseline, candidate))
     if not here or not there or here == there:
         return ()
     why = "another compiler makes other code of the same source: paths differ by several per cent"
     return (Confounder("compiler", "compiler", here, there, why),)
 
 
-def _fact(run: RunData, arm: str, fact: str, part: int | None = None) -> str:
+def _fact(run: RunData, arm: str, fact: str, parts: Collection[int]) -> str:
     def shown(value: Any) -> str:
         return str(value)
 
@@ -75,7 +93,7 @@ def _fact(run: RunData, arm: str, fact: str, part: int | None = None) -> str:
         shown(record.facts[fact])
         for record in run.records
         if record.trial.arm == arm
-        and part in (None, record.trial.part)
+        and record.trial.part in parts
         and record.status is TrialStatus.OK
         and fact in record.facts
     }

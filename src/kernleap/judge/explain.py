@@ -77,7 +77,7 @@ def _at_centre(
     metric: Metric, arm: ArmValues, data: ArmData, field: str
 ) -> dict[int, tuple[Profile, ...]]:
     """Profiles at the arm's central value, by block."""
-    region = f"{metric.workload}/{metric.form}"
+    region = metric.region
     found: dict[int, tuple[Profile, ...]] = {}
     for item in data.values(metric):
         if item.value != arm.median:

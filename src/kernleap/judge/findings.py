@@ -42,7 +42,7 @@ class Case:
 
     def events(self) -> tuple[tuple[events.EventTable, ...], tuple[events.EventTable, ...]]:
         """Event tables of the metric's region, one per boot, of both arms."""
-        region = f"{self.item.metric.workload}/{self.item.metric.form}"
+        region = self.item.metric.region
         return events.tables(self.baseline, region), events.tables(self.candidate, region)
 
 

@@ -77,12 +77,12 @@ class Policy:
 
     def is_primary(self, metric: Metric) -> bool:
         """Whether a gain is looked for in this metric (of an admitted grade)."""
-        return metric.grade in self.grades and _matches(metric.name, self.primary)
+        return metric.grade in self.grades and _matches(metric, self.primary)
 
     def is_guarded(self, metric: Metric) -> bool:
         """Whether this metric must not get worse. A gate protects the primary ones too."""
         patterns = self.guard + (self.primary if self.goal is Goal.GATE else ())
-        return metric.grade in self.grades and _matches(metric.name, patterns)
+        return metric.grade in self.grades and _matches(metric, patterns)
 
     def knowledge(self, metric: Metric) -> FormKnowledge:
         """What is known of the metric's form; of time on another's machine that is nothing."""
@@ -93,7 +93,7 @@ class Policy:
     def margin(self, metric: Metric) -> float:
         """The practical margin of a finding, relative."""
         for pattern, margin in self.metric_margins:
-            if fnmatchcase(metric.name, pattern):
+            if _matches(metric, (pattern,)):
                 return margin
         return self.margins[metric.role]
 
@@ -103,8 +103,11 @@ class Policy:
         return self.margins[Role.BEHAVIOUR] if own is None else own
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+def _matches(metric: Metric, patterns: Iterable[str]) -> bool:
+    """A pattern means a quantity on every architecture, unless it names one (`arm64:tcp-*/...`)."""
+    return any(
+        fnmatchcase(name, pattern) for pattern in patterns for name in (metric.name, metric.plain)
+    )
 
 
 def default_text() -> str:

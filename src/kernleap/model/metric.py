@@ -5,6 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kernleap.model.kernel import Arch
+
+_QUALIFIERS = tuple(f"{arch}:" for arch in Arch if arch is not Arch.AMD64)
+
+
+def qualified(name: str, arch: Arch) -> str:
+    """The name of a region, a metric or an arm's kernel on `arch`; on amd64 the name itself.
+
+    What runs on another architecture is another quantity, so it has another name wherever names
+    tell quantities apart (docs/decisions/0055).
+    """
+    return name if arch is Arch.AMD64 else f"{arch}:{name}"
+
 
 class Grade(StrEnum):
     """Grade of evidence. Grades are never mixed in one comparison."""
@@ -37,7 +50,8 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric. `name` reads `workload/form/quantity`.
+    """One metric. `name` reads `workload/form/quantity`, before which `ARCH:` says on which
+    architecture unless it is amd64.
 
     `aggregation` names the function that turns the samples of one boot into that boot's
     one value (see kernleap.stats.boot): `mode`, `median` or `mean`.
@@ -52,14 +66,31 @@ class Metric:
     description: str = ""
 
     @property
+    def arch(self) -> Arch:
+        """The architecture it was measured on."""
+        return Arch(self.name.partition(":")[0]) if self.plain != self.name else Arch.AMD64
+
+    @property
+    def plain(self) -> str:
+        """The name without the architecture: the same quantity of all architectures."""
+        if self.name.startswith(_QUALIFIERS):
+            return self.name.partition(":")[2]
+        return self.name
+
+    @property
+    def region(self) -> str:
+        """The name without the quantity: what samples and profiles of one region share."""
+        return self.name.rsplit("/", 1)[0]
+
+    @property
     def workload(self) -> str:
-        """First part of the name."""
-        return self.name.split("/", 2)[0]
+        """First part of the plain name."""
+        return self.plain.split("/", 2)[0]
 
     @property
     def form(self) -> str:
         """Second part of the name (`1p`, `2p-fifo`, ...)."""
-        parts = self.name.split("/", 2)
+        parts = self.plain.split("/", 2)
         return parts[1] if len(parts) == 3 else ""
 
     @property

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from kernleap.model.kernel import KernelRef
+from kernleap.model.kernel import Arch, KernelRef
 from kernleap.model.machine import MachineSpec
-from kernleap.model.metric import Metric
+from kernleap.model.metric import Metric, qualified
 from kernleap.model.trial import Arm, Trial, TrialRecord
 
 PLAN_SCHEMA = 2
@@ -24,6 +24,12 @@ class ArmInputs:
     provenance: dict[str, str]
     """The fields of kernleap.model.kernel.Provenance."""
     kconfig_sha256: str = ""
+    arch: Arch = Arch.AMD64
+
+    @property
+    def key(self) -> str:
+        """What names this kernel where kernels are found by name: one per arm and architecture."""
+        return qualified(self.arm, self.arch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,12 @@ class Part:
     emulator_version: str
     boots: int
     """Planned boots of each arm: the blocks of this part."""
+
+    @property
+    def label(self) -> str:
+        """The suite, and the architecture unless it is amd64: what people call the part."""
+        arch = self.machine.arch
+        return self.suite if arch is Arch.AMD64 else f"{self.suite} on {arch}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,15 @@ class RunPlan:
         """Suites of the parts, each once."""
         return tuple(dict.fromkeys(part.suite for part in self.parts))
 
+    @property
+    def arches(self) -> tuple[Arch, ...]:
+        """Architectures of the parts, each once, in their order."""
+        return tuple(dict.fromkeys(part.machine.arch for part in self.parts))
+
+    def kernel_key(self, trial: Trial) -> str:
+        """The key of the kernel that a trial boots; see ArmInputs.key."""
+        return qualified(trial.arm, self.parts[trial.part].machine.arch)
+
     def trials_of(self, part: int) -> tuple[Trial, ...]:
         """Trials of the part of that number."""
         return tuple(trial for trial in self.trials if trial.part == part)
@@ -127,7 +148,8 @@ class RunPlan:
 class RunData:
     """A run as read back from the store: everything judging needs, and nothing else does.
 
-    `kconfigs` maps an arm to the text of its kernel configuration where the source had one.
+    `kconfigs` maps the key of an arm's kernel (ArmInputs.key) to the text of its configuration
+    where the source had one.
     """
 
     plan: RunPlan

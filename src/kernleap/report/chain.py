@@ -64,7 +64,7 @@ def _link(kind: _Kind, rows: list[tuple[MetricView, FindingView]]) -> ChainLink:
         (m, f)
         for m, f in rows
         if m.metric.grade is kind.grade
-        and any(fnmatchcase(m.metric.name, pattern) for pattern in kind.patterns)
+        and any(fnmatchcase(m.metric.plain, pattern) for pattern in kind.patterns)
     ]
     judged = [(m, f) for m, f in own if m.metric.better is not Better.NEITHER]
     if not judged:

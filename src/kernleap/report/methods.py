@@ -104,7 +104,7 @@ def provenance(plan: RunPlan) -> tuple[tuple[str, str], ...]:
 
 def _machine_rows(parts: Sequence[Part]) -> list[tuple[str, str]]:
     """What the machines are, a row each; by suite where they are not alike."""
-    tables = [(part.suite, _machine_table(part)) for part in parts]
+    tables = [(part.label, _machine_table(part)) for part in parts]
     rows: list[tuple[str, str]] = []
     for name in tables[0][1] if tables else ():
         values = {suite: table.get(name, "") for suite, table in tables}

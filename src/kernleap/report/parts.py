@@ -108,6 +108,8 @@ class MetricView:
 
     metric: Metric
     name: str
+    label: str
+    """`workload/form`, for tables whose quantity is understood."""
     workload: str
     form: str
     form_words: str
@@ -118,11 +120,6 @@ class MetricView:
     description: str
     findings: tuple[FindingView, ...]
     points: tuple[PointsView, ...]
-
-    @property
-    def label(self) -> str:
-        """`workload/form`, for tables whose quantity is understood."""
-        return f"{self.workload}/{self.form}" if self.form else self.workload
 
     @property
     def row(self) -> str:

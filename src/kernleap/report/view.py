@@ -116,13 +116,14 @@ def _again(run: RunData) -> str:
 
 def _arm(arm: Arm, run: RunData) -> ArmView:
     ended = Counter(r.status is TrialStatus.OK for r in run.records if r.trial.arm == arm.name)
-    inputs = next((i for i in run.plan.inputs if i.arm == arm.name), None)
+    own = [i for i in run.plan.inputs if i.arm == arm.name]
+    inputs = own[0] if own else None
     return ArmView(
         name=arm.name,
         reference=str(arm.ref),
         label=text.clean(arm.name, 120),
         role=arm.role,
-        release=text.clean(inputs.release) if inputs else "",
+        release=text.clean(", ".join(dict.fromkeys(i.release for i in own))),
         kernel_sha256=text.clean(inputs.kernel_sha256) if inputs else "",
         kconfig_sha256=text.clean(inputs.kconfig_sha256) if inputs else "",
         provenance=tuple(
@@ -153,7 +154,7 @@ def _boots_text(run: RunData) -> str:
         counts = [good[number, arm.name] for arm in run.plan.arms]
         least, most = min(counts), max(counts)
         shown = str(least) if least == most else f"{least} to {most}"
-        told.append((shown, text.clean(part.suite, 60)))
+        told.append((shown, text.clean(part.label, 60)))
     if len(told) == 1:
         return f"{told[0][0]} {word if told[0][0] == '1' else f'{word}s'} per arm"
     return f"{word}s per arm: {', '.join(f'{shown} ({suite})' for shown, suite in told)}"
@@ -187,6 +188,7 @@ def _metric(found: dict[str, Finding], arms: dict[str, ArmView]) -> MetricView:
     return MetricView(
         metric=metric,
         name=text.clean(metric.name),
+        label=text.clean(metric.region if metric.form else metric.workload, 80),
         workload=text.clean(metric.workload, 80),
         form=form,
         form_words=FORMS.get(form, form),

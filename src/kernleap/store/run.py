@@ -61,7 +61,7 @@ class RunStore:
 
     @classmethod
     def create(cls, plan: RunPlan, kconfigs: Mapping[str, str]) -> RunStore:
-        """Make the run's directory with its plan; `kconfigs` maps arms to configuration texts.
+        """Make the run's directory with its plan; `kconfigs` maps kernels to configuration texts.
 
         The directory appears whole or not at all.
 
@@ -77,12 +77,12 @@ class RunStore:
             _drop_unfinished(base)
             for name in ("kconfig", "trials"):
                 (new / name).mkdir(parents=True)
-            digests = {inputs.arm: inputs.kconfig_sha256 for inputs in plan.inputs}
-            for arm, text in kconfigs.items():
+            digests = {inputs.key: inputs.kconfig_sha256 for inputs in plan.inputs}
+            for key, text in kconfigs.items():
                 data = text.encode("utf-8", "surrogateescape")
-                if hashlib.sha256(data).hexdigest() != digests.get(arm):
-                    raise ValueError(f"configuration of {arm} does not match the plan's digest")
-                write_atomically(new / "kconfig" / digests[arm], data, replace=True)
+                if hashlib.sha256(data).hexdigest() != digests.get(key):
+                    raise ValueError(f"configuration of {key} does not match the plan's digest")
+                write_atomically(new / "kconfig" / digests[key], data, replace=True)
             write_plan(new / "plan.json", plan)
             new.rename(final)
             sync_directory(base)
@@ -235,7 +235,7 @@ class RunStore:
         return RunData(self.plan, ordered, self.kconfigs())
 
     def kconfigs(self) -> dict[str, str]:
-        """Configuration texts by arm, where they are known.
+        """Configuration texts by the kernel's key, where they are known.
 
         Raises:
             InfrastructureError: one is missing or not the one planned.
@@ -251,7 +251,7 @@ class RunStore:
                 raise damaged(path, error.strerror or str(error)) from error
             if hashlib.sha256(data).hexdigest() != inputs.kconfig_sha256:
                 raise damaged(path, "its bytes do not match its digest")
-            texts[inputs.arm] = data.decode("utf-8", "surrogateescape")
+            texts[inputs.key] = data.decode("utf-8", "surrogateescape")
         return texts
 
     def _trial_files(self) -> tuple[Path, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from kernleap.model.metric import Better, Grade, Metric, Role
+from kernleap.model.kernel import Arch
+from kernleap.model.metric import Better, Grade, Metric, Role, qualified
+from kernleap.model.run import Region as PlannedRegion
 from kernleap.workload.serving.region import ServingRegion
 from kernleap.workload.serving.timed import TimedRegion
 from kernleap.workload.spec import Region
@@ -74,8 +76,21 @@ ROLES: dict[Role, str] = {
 }
 
 
-def metrics_for(regions: Iterable[Region | ServingRegion | TimedRegion]) -> tuple[Metric, ...]:
-    """Every metric of `regions`, region by region, `kernel_instructions` first.
+Measured = Region | ServingRegion | TimedRegion
+_MEANINGLESS = {Arch.ARM64: ("rep_iterations",)}
+"""What an architecture has nothing of, by the beginning of the quantity's name."""
+
+
+def planned_for(regions: Iterable[Measured], arch: Arch = Arch.AMD64) -> tuple[PlannedRegion, ...]:
+    """`regions` as a plan carries them, under the names that they have on `arch`."""
+    return tuple(
+        replace(planned, name=qualified(planned.name, arch))
+        for planned in (region.planned for region in regions)
+    )
+
+
+def metrics_for(regions: Iterable[Measured], arch: Arch = Arch.AMD64) -> tuple[Metric, ...]:
+    """Every metric of `regions` on `arch`, region by region, `kernel_instructions` first.
 
     How the samples of a boot become one value:
 
@@ -90,7 +105,12 @@ def metrics_for(regions: Iterable[Region | ServingRegion | TimedRegion]) -> tupl
     - events where the schedule is fixed (`1p`, `2p-fifo`): the **median**, which a stray tick
       cannot move; where it is not, the **mean**, a rate.
     """
-    return tuple(metric for region in regions for metric in _metrics_of(region))
+    return tuple(
+        replace(metric, name=qualified(metric.name, arch))
+        for region in regions
+        for metric in _metrics_of(region)
+        if not metric.quantity.startswith(_MEANINGLESS.get(arch, ()))
+    )
 
 
 def _metrics_of(region: Region | ServingRegion | TimedRegion) -> Iterable[Metric]:

@@ -41,7 +41,7 @@ def execute(
     is locked meanwhile. `progress` is called in the caller's thread.
 
     Args:
-        images: kernel by arm name.
+        images: kernel by its key (ArmInputs.key).
         runners: one for each part of the plan.
         jobs: trials at once, at least 1.
         stop: when set, the runners end their machines and no further trial starts.
@@ -177,7 +177,7 @@ class _Session:
                 next_step="make room, then resume the run",
             ) from error
         try:
-            image = self.images[trial.arm]
+            image = self.images[self.plan.kernel_key(trial)]
             return self.runners[trial.part].run(self.plan, trial, image, workdir, self.halt)
         except OSError as error:
             # A full disk, for one: the machine's trouble, and no result of the trial.
