@@ -19,6 +19,7 @@ import numpy as np
 
 from kernleap.model.result import ArmValues
 from kernleap.model.trial import TrialRecord, TrialStatus
+from kernleap.report.architectures import ArchPanel
 from kernleap.report.parts import (
     ArmView,
     CandidateView,
@@ -43,6 +44,7 @@ def render(view: ReportView) -> dict[str, Any]:
         "confounders": [
             {"arm": c.arm.name, **_fields(item)} for c in view.candidates for item in c.confounders
         ],
+        "architectures": [_panel(p) for p in view.architectures],
         "noise": _fields(view.noise.floor) if view.noise else None,
         "failures": [_fields(f) for f in view.failures],
         "warnings": view.warnings,
@@ -129,6 +131,24 @@ def _metric(row: FindingView) -> dict[str, Any]:
         "events": [
             {"name": name, "baseline": baseline, "candidate": candidate}
             for name, baseline, candidate in finding.events
+        ],
+    }
+
+
+def _panel(panel: ArchPanel) -> dict[str, Any]:
+    return {
+        "arm": panel.arm,
+        "first": panel.first,
+        "other": panel.other,
+        "summary": panel.sentence,
+        "metrics": [
+            {
+                "name": row.name,
+                "first": row.first.finding.comparison.ratio,
+                "other": row.other.finding.comparison.ratio,
+                "agreement": row.agreement,
+            }
+            for row in panel.rows
         ],
     }
 

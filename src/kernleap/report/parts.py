@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kernleap.model.metric import Metric
 from kernleap.model.result import Decision, Finding, VerdictDecision
 from kernleap.model.run import RunData
+from kernleap.report.architectures import ArchPanel
 from kernleap.report.explain import Explanation, RecurringFunction
 
 if TYPE_CHECKING:
@@ -270,6 +271,8 @@ class ReportView:
     """Counts beside the primary ones of the same workload (user instructions, REP)."""
     behaviour: tuple[MetricView, ...]
     """Schedule-dependent forms and events: reported, never a gain or a loss."""
+    architectures: tuple[ArchPanel, ...]
+    """Each candidate on two architectures, where the run has several."""
     noise: NoiseView | None
     failures: tuple[FailureView, ...]
     warnings: tuple[str, ...]

@@ -65,6 +65,7 @@ def render(view: ReportView, console: Console, *, everything: bool = False) -> N
     for candidate in view.candidates:
         _table(page, view, candidate, everything)
         _recurring(page, candidate)
+    _architectures(page, view)
     _behaviour(page, view)
     for candidate in view.candidates:
         _confounders(page, candidate)
@@ -236,6 +237,22 @@ def _recurring(page: _Page, candidate: CandidateView) -> None:
         row.append(f"  in {plural(item.metrics, 'metric')}", "dim")
         row.append(f"  {item.group}", "dim")
         page.row(row)
+
+
+def _architectures(page: _Page, view: ReportView) -> None:
+    for panel in view.architectures:
+        page.heading(f"{panel.first} beside {panel.other}", panel.arm_label)
+        page.line(Text(panel.sentence), indent=2)
+        width = min(34, max(22, page.width - 50))
+        for item in panel.moved:
+            row = Text("  ")
+            row.append(shorten(item.label, width).ljust(width))
+            row.append(f"{item.first.change_text:>10}", _STYLES[item.first.decision])
+            row.append(f"{item.other.change_text:>11}", _STYLES[item.other.decision])
+            row.append(f"  {item.word}")
+            page.row(row)
+        if calm := len(panel.rows) - len(panel.moved):
+            page.line(Text(f"{plural(calm, 'metric')} equivalent on both", "dim"), indent=2)
 
 
 def _behaviour(page: _Page, view: ReportView) -> None:

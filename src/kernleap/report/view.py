@@ -16,6 +16,7 @@ from kernleap.model.result import ArmValues, Confounder, Decision, Finding, Verd
 from kernleap.model.run import RunData, RunPlan
 from kernleap.model.trial import Arm, TrialRecord, TrialStatus
 from kernleap.report import text
+from kernleap.report.architectures import panels
 from kernleap.report.chain import links
 from kernleap.report.explain import explanation, recurring, responsible
 from kernleap.report.families import FORMS, family_of
@@ -86,6 +87,7 @@ def view(judgement: Judgement, run: RunData) -> ReportView:
         primary=_families(primary),
         secondary=rest,
         behaviour=behaviour,
+        architectures=panels(primary, (c.arm for c in candidates)),
         noise=noise_view(judgement.noise),
         failures=_failures(judgement, run, by_name),
         warnings=tuple(text.clean(w, 400) for w in judgement.warnings),
