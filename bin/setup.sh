@@ -125,9 +125,9 @@ install_line() { # DEBIAN PACKAGE...
     if command -v apt-get >/dev/null; then
         echo "sudo apt-get update && sudo apt-get install -y --no-install-recommends $*"
     elif command -v dnf >/dev/null; then
-        echo "sudo dnf install $(echo "$*" | sed 's/qemu-system-x86/qemu-system-x86-core/; s/python[0-9.]*-venv/python3/')"
+        echo "sudo dnf install $(echo "$*" | sed 's/qemu-system-x86/qemu-system-x86-core/; s/qemu-system-arm/qemu-system-aarch64-core/; s/python[0-9.]*-venv/python3/')"
     elif command -v pacman >/dev/null; then
-        echo "sudo pacman -S $(echo "$*" | sed 's/python[0-9.]*-venv//; s/python3/python/')"
+        echo "sudo pacman -S $(echo "$*" | sed 's/python[0-9.]*-venv//; s/python3/python/; s/qemu-system-arm/qemu-system-aarch64/')"
     else
         echo "install $* with your system's package manager"
     fi

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A marked test needs one of these programs; without it the test is skipped, saying so.
 PROGRAMS = {
     "boot": ("qemu-system-x86_64",),
+    "boot_arm64": ("qemu-system-aarch64",),
     "browser": ("chromium", "chromium-browser", "google-chrome"),
 }
 

@@ -19,27 +19,28 @@ from kernleap.judge.policy import load as load_policy
 from kernleap.machine import LabMachine
 from kernleap.model.errors import InfrastructureError
 from kernleap.model.kernel import Arch, KernelImage
-from kernleap.model.machine import MachineSpec
+from kernleap.model.machine import usual_machine
+from kernleap.model.metric import qualified
 from kernleap.model.run import Part, RunData, RunPlan
 from kernleap.model.trial import Trial, TrialRecord
-from kernleap.workload import metrics_for, select
+from kernleap.workload import metrics_for, planned_for, select
 
 JOBS = 2
 
 
 @lru_cache
-def image_of(ref: str) -> KernelImage:
+def image_of(ref: str, arch: Arch = Arch.AMD64) -> KernelImage:
     """The kernel, fetched once; the test is skipped where it cannot be had."""
     try:
-        return kernel.obtain(kernel.parse_ref(ref), arch=Arch.AMD64)
+        return kernel.obtain(kernel.parse_ref(ref), arch=arch)
     except InfrastructureError as error:
         pytest.skip(f"no kernel {ref} here: {error.what}")
 
 
 @lru_cache
-def lab_of() -> LabMachine:
+def lab_of(arch: Arch = Arch.AMD64) -> LabMachine:
     """One lab for all tests of a process: it knows the symbols of what it has booted."""
-    return LabMachine(MachineSpec())
+    return LabMachine(usual_machine(arch))
 
 
 def plan_of(
@@ -49,21 +50,22 @@ def plan_of(
     suite: str = "quick",
     globs: Iterable[str] = (),
     seed: int = 1,
+    arch: Arch = Arch.AMD64,
 ) -> RunPlan:
-    """The plan that `kernleap compare REFS...` would make."""
-    lab = lab_of()
+    """The plan that `kernleap compare REFS... --arch ARCH` would make."""
+    lab = lab_of(arch)
     arms = make_arms([kernel.parse_ref(ref) for ref in refs])
     regions = select(suite, tuple(globs))
     return make_plan(
         arms=arms,
-        images={arm.name: image_of(str(arm.ref)) for arm in arms},
+        images={qualified(arm.name, arch): image_of(str(arm.ref), arch) for arm in arms},
         kconfig_digests={},
         parts=[
             Part(
                 suite=suite,
                 machine=lab.spec,
-                regions=tuple(region.planned for region in regions),
-                metrics=metrics_for(regions),
+                regions=planned_for(regions, arch),
+                metrics=metrics_for(regions, arch),
                 guest_sha256=lab.guest.sha256,
                 emulator_version=lab.emulator.identity,
                 boots=boots,
@@ -76,11 +78,12 @@ def plan_of(
 
 def run_trial(plan: RunPlan, trial: Trial, lab: LabMachine | None = None) -> TrialRecord:
     """Boot once."""
+    arch = plan.parts[trial.part].machine.arch
     with tempfile.TemporaryDirectory(prefix="kernleap-test-") as workdir:
-        return (lab or lab_of()).run(
+        return (lab or lab_of(arch)).run(
             plan,
             trial,
-            image_of(str(plan.arm(trial.arm).ref)),
+            image_of(str(plan.arm(trial.arm).ref), arch),
             Path(workdir),
             threading.Event(),
         )

@@ -123,6 +123,8 @@ def test_every_form_of_the_report_shows_the_panel_and_none_promises_more(run: Ru
         assert "opposite directions" in text
         assert "arm64:there/1p" in text
         assert "generalis" not in text
+        assert "amd64: 5 paths: 2 longer, 1 shorter and 2 equivalent" in " ".join(text.split())
+        assert "arm64: 5 paths: 2 longer, 1 shorter and 2 equivalent" in " ".join(text.split())
     (panel,) = report_json.render(shown)["architectures"]
     assert {m["name"]: m["agreement"] for m in panel["metrics"]}[
         "opposite/1p/kernel_instructions"

@@ -53,7 +53,7 @@ class LabMachine:
         self.emulator: Emulator = find_emulator(spec.arch)
         check_cpu(self.emulator, spec.cpu)
         self.guest: GuestImage = guest_of(spec)
-        self._plugin = build_plugin(self.emulator.plugin_family) if spec.mode == "counted" else None
+        self.plugin = build_plugin(self.emulator.plugin_family) if spec.mode == "counted" else None
         self._kernels: dict[str, _Kernel] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
@@ -103,8 +103,8 @@ class LabMachine:
             kernel=image.vmlinuz,
             initramfs=self.guest.path,
             channel=workdir / "channel",
-            plugin=self._plugin,
-            counts=workdir / "counts" if self._plugin else None,
+            plugin=self.plugin,
+            counts=workdir / "counts" if self.plugin else None,
         )
         text = trial_plan(
             seed=trial.seed,

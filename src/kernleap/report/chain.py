@@ -69,8 +69,18 @@ def _link(kind: _Kind, rows: list[tuple[MetricView, FindingView]]) -> ChainLink:
     judged = [(m, f) for m, f in own if m.metric.better is not Better.NEITHER]
     if not judged:
         return ChainLink(kind.title, "", kind.missing, measured=False)
-    text = _tally(judged) if kind.many else _named(judged)
+    text = _tallies(judged) if kind.many else _named(judged)
     return ChainLink(kind.title, kind.grade.value, text, measured=True)
+
+
+def _tallies(rows: list[tuple[MetricView, FindingView]]) -> str:
+    """The rows of each architecture by themselves."""
+    arches = tuple(dict.fromkeys(m.metric.arch for m, _ in rows))
+    if len(arches) == 1:
+        return _tally(rows)
+    return "; ".join(
+        f"{arch}: {_tally([row for row in rows if row[0].metric.arch is arch])}" for arch in arches
+    )
 
 
 def _tally(rows: list[tuple[MetricView, FindingView]]) -> str:

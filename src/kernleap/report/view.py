@@ -317,7 +317,10 @@ def _candidate(
         ),
         tallies=tallies,
         movers=tuple(moved[:_MOVERS]),
-        recurring=recurring((f.finding, f.explanation) for _, f in moved),
+        # Instructions of two architectures have no median in common.
+        recurring=recurring(
+            (f.finding, f.explanation) for m, f in moved if m.metric.arch is primary[0].metric.arch
+        ),
         confounders=tuple(_confounder(c) for c in judgement.confounders.get(arm.name, ())),
         chain=links(metrics, arm.name),
         tails=tails(metrics, arm.name),
