@@ -26,7 +26,8 @@ How to add a workload is in [workloads.md](workloads.md), how metrics are judged
 [statistics.md](statistics.md).
 
 A metric's name reads `workload/form/quantity`, for instance `pipe/2p-fifo/kernel_instructions`.
-On arm64 `arm64:` stands before it ([architectures.md](architectures.md)), and nothing has `rep_iterations`.
+On arm64 `arm64:` stands before it ([architectures.md](architectures.md)), and nothing has
+`rep_iterations`.
 Every value counts what happened between the end of one operation and the end of the next.
 """
 
