@@ -1,11 +1,15 @@
 """A streaming server that spends a known share of its CPU time in the kernel. Run as a program.
 
-    known_share_server.py PORT SHARE [--spin]
+    known_share_server.py PORT SHARE [--spin] [--truth FILE]
 
 A token costs about 2 ms of CPU: reads of /dev/zero (kernel) and a loop (user), as many of each as
 give SHARE by a calibration in CPU time at the start. Lengths vary from token to token, so that
 tokens are not in step with the timer tick. One thread, one connection at a time. With --spin a
 second thread burns CPU all the time.
+
+With --truth it writes what it really did after each token, a line of three numbers, sums since the
+start: CLOCK_MONOTONIC, its thread's CPU time in system calls that move data, and all of its CPU
+time; nanoseconds, by the scheduler's exact clock (CLOCK_THREAD_CPUTIME_ID).
 """
 
 from __future__ import annotations
@@ -19,15 +23,21 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 TOKEN_S = 0.002
-BUFFER = bytearray(1 << 18)
+BUFFER = bytearray(1 << 21)
 ZERO = os.open("/dev/zero", os.O_RDONLY)
 MODELS = json.dumps({"data": [{"id": "known"}]}).encode()
 EVENT = b"data: " + json.dumps({"choices": [{"index": 0, "text": "x"}]}).encode() + b"\n\n"
 
 
+spent = {"kernel": 0}
+
+
 def kernel(times: int) -> None:
+    buffers = [BUFFER]
     for _ in range(times):
-        os.preadv(ZERO, [BUFFER], 0)
+        before = time.thread_time_ns()
+        os.preadv(ZERO, buffers, 0)
+        spent["kernel"] += time.thread_time_ns() - before
 
 
 def user(times: int) -> None:
@@ -46,9 +56,10 @@ def cost_s(work, times: int) -> float:
     return sorted(found)[len(found) // 2]
 
 
-def main(port: int, share: float, spin: bool) -> None:
-    kernel(50)
-    reads = TOKEN_S * share / cost_s(kernel, 200)
+def main(port: int, share: float, spin: bool, truth: str | None) -> None:
+    log = os.open(truth, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) if truth else None
+    kernel(20)
+    reads = TOKEN_S * share / cost_s(kernel, 20)
     loops = TOKEN_S * (1 - share) / cost_s(user, 100_000)
     chance = random.Random(1)
 
@@ -70,8 +81,16 @@ def main(port: int, share: float, spin: bool) -> None:
                 whole, part = divmod(reads * length, 1)
                 kernel(int(whole) + (chance.random() < part))
                 user(int(loops * length))
-                self.wfile.write(EVENT)
+                self.send_event()
             self.wfile.write(b"data: [DONE]\n\n")
+
+        def send_event(self):
+            before = time.thread_time_ns()
+            self.wfile.write(EVENT)
+            now = time.thread_time_ns()
+            spent["kernel"] += now - before
+            if log is not None:
+                os.write(log, f"{time.monotonic_ns()} {spent['kernel']} {now}\n".encode())
 
         def log_message(self, *words):
             pass
@@ -86,4 +105,5 @@ def main(port: int, share: float, spin: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]), "--spin" in sys.argv)
+    file = sys.argv[sys.argv.index("--truth") + 1] if "--truth" in sys.argv else None
+    main(int(sys.argv[1]), float(sys.argv[2]), "--spin" in sys.argv, file)

@@ -20,7 +20,9 @@ MAIN = ThreadUse(10, 10, "server", 900_000_000, 200_000_000, 50_000_000)
 def window(*threads: ThreadUse, tokens: float = 1000.0, **changes) -> ServingWindow:
     threads = threads or (MAIN,)
     plain = ServingWindow(
+        began_ns=0,
         elapsed_ns=SECOND,
+        asked_ns=SECOND,
         tokens=tokens,
         cpu_ns=sum(t.run_ns for t in threads),
         kernel_ns=sum(t.kernel_ns for t in threads),
@@ -42,6 +44,7 @@ def profile(*windows: ServingWindow, **changes) -> ServingProfile:
     plain = ServingProfile(
         engine="llama.cpp",
         streams=4,
+        open_loop=False,
         cpus=2,
         nice=0,
         accounting=Accounting(False, 250, False),
@@ -50,6 +53,8 @@ def profile(*windows: ServingWindow, **changes) -> ServingProfile:
         driver_warnings=(),
         failed_requests=0,
         requests=10,
+        client={},
+        client_pid=None,
         windows=windows or (window(),) * 5,
     )
     return replace(plain, **changes)

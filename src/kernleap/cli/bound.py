@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from kernleap.cli import _options
 
 if TYPE_CHECKING:
-    from kernleap.judge.bound import Bound
-    from kernleap.model.serving import ServingProfile
-    from kernleap.stats.mean import Mean
-    from kernleap.workload.serving.engines import EngineFacts
-
-SCHEMA = 1
+    from kernleap.workload.serving.load import Arrivals
 
 
 @click.command(name="bound")
@@ -29,7 +23,12 @@ SCHEMA = 1
     help="What serves: llama.cpp[:MODEL], vllm[:URL], tgi:URL, openai:URL, command:LINE.",
 )
 @click.option("--streams", type=click.IntRange(1, 1024), default=8, show_default=True,
-              help="Requests in flight.")  # fmt: skip
+              help="Requests in flight; with --rate, those that an engine that is started takes at "
+              "once.")  # fmt: skip
+@click.option("--rate", type=click.FloatRange(1e-3, 1e6),
+              help="Open loop: so many requests a second, at times of their own.")  # fmt: skip
+@click.option("--arrivals", type=click.Choice(["poisson", "constant", "bursty"]),
+              help="How they come, with --rate; poisson if not given.")  # fmt: skip
 @click.option("--prompt", type=click.IntRange(1, 1 << 16), default=32, show_default=True,
               help="Tokens of a prompt, about.")  # fmt: skip
 @click.option("--output", type=click.IntRange(1, 1 << 16), default=128, show_default=True,
@@ -42,6 +41,9 @@ SCHEMA = 1
               help="Length of a window, in seconds.")  # fmt: skip
 @click.option("--warmup-s", type=click.FloatRange(0, 600), default=2.0, show_default=True,
               help="Load before the first window, in seconds.")  # fmt: skip
+@click.option("--probe", type=click.Choice(["auto", "none", "perf", "bpf"]), default="auto",
+              show_default=True, help="Where kernel time goes, by perf, by tracepoints (bpftrace), "
+              "or by both as far as they are allowed; its price is measured.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_options.offline
 @_options.quiet
@@ -49,12 +51,15 @@ def command(
     *,
     engine: str,
     streams: int,
+    rate: float | None,
+    arrivals: str | None,
     prompt: int,
     output: int,
     threads: int,
     windows: int,
     window_s: float,
     warmup_s: float,
+    probe: str,
     as_json: bool,
     offline: bool,
     quiet: bool,
@@ -62,25 +67,30 @@ def command(
     """How much could any kernel give the serving on this machine?
 
     Puts an engine under load and accounts for its processes: the share of a token's time spent
-    in the kernel or waiting for a CPU bounds what any other kernel could save.
+    in the kernel or waiting for a CPU bounds what any other kernel could save. Beside it stands
+    where that kernel time goes, and which levers act on it.
 
     \b
     Example:
       kernleap bound --engine llama.cpp:smollm2 --streams 4
       kernleap bound --engine vllm:http://127.0.0.1:8000 --json
+      kernleap bound --rate 20 --arrivals poisson
     """
+    from kernleap.cli._bound_probes import probing
+    from kernleap.cli._bound_text import document, show
     from kernleap.cli._running import stopping
     from kernleap.judge.bound import bound_of
     from kernleap.kernel import is_offline
     from kernleap.machine import Interrupted
     from kernleap.probe.serving_windows import measure_windows
     from kernleap.workload.serving.engines import ServeOptions, parse_engine, serve
-    from kernleap.workload.serving.load import Closed, Fixed, LoadSpec
+    from kernleap.workload.serving.load import Fixed, LoadSpec
 
     ref = parse_engine(engine)
     load = LoadSpec(
-        Closed(streams), Fixed(prompt), Fixed(output), duration_s=window_s, warmup_s=warmup_s
-    )
+        _arrivals(streams, rate, arrivals), Fixed(prompt), Fixed(output), duration_s=window_s,
+        warmup_s=warmup_s,
+    )  # fmt: skip
 
     def tell(text: str) -> None:
         if not quiet:
@@ -95,127 +105,46 @@ def command(
         )  # fmt: skip
         try:
             with serve(ref, options) as serving, stopping() as stop:
-                tell(f"measuring {windows} windows of {window_s:g} s, {streams} streams")
-                profile = measure_windows(
-                    serving, load, Path(scratch), streams=streams, windows=windows,
-                    window_s=window_s, stop=stop,
-                    progress=lambda done: tell(f"  window {done} of {windows}") if done else None,
-                )  # fmt: skip
+                with probing(probe, Path(scratch), serving.tree_root) as probes:
+                    tell(
+                        f"measuring {windows} rounds of {1 + len(probes.all)} windows of "
+                        f"{window_s:g} s, {_of_load(streams, rate)}"
+                    )
+                    profile = measure_windows(
+                        serving, load, Path(scratch), windows=windows, window_s=window_s,
+                        probes=probes.all, stop=stop,
+                        progress=lambda done: tell(f"  round {done} of {windows}"),
+                    )  # fmt: skip
                 facts = serving.facts
+            seen = probes.seen(profile)
         except Interrupted:
             raise KeyboardInterrupt from None
     found = bound_of(profile)
     if as_json:
         shape = {"streams": streams, "prompt_tokens": prompt, "output_tokens": output,
+                 "rate": rate, "arrivals": (arrivals or "poisson") if rate else "closed",
                  "window_s": window_s, "warmup_s": warmup_s}  # fmt: skip
-        click.echo(json.dumps(_document(facts, shape, profile, found), indent=2, sort_keys=True))
+        click.echo(json.dumps(document(facts, shape, profile, found, seen), indent=2,
+                              sort_keys=True))  # fmt: skip
         return
-    _print(facts, profile, found)
+    show(facts, profile, found, seen)
 
 
-def _document(
-    facts: EngineFacts, load: dict[str, Any], profile: ServingProfile, found: Bound
-) -> dict[str, Any]:
-    """Everything, as JSON: times in the units of the names, shares as ratios."""
-    measured = asdict(profile)
-    measured.pop("windows")
-    engine = asdict(facts)
-    if not facts.managed:  # someone else's: it may hold keys
-        engine.pop("command_line")
-    return {
-        "schema": SCHEMA,
-        "engine": engine,
-        "load": load,
-        "machine": measured,
-        "bound": {
-            **_mean(found.share),
-            "most": found.most,
-            "settled": found.settled,
-            "sentence": found.sentence,
-            "windows": list(found.windows),
-        },
-        "work": _mean(found.work),
-        "parts": {part.name: {**_mean(part.share), "levers": part.levers} for part in found.parts},
-        "per_token": {
-            name: _mean(value) if value else None for name, value in found.per_token.items()
-        },
-        "tokens_per_second": _mean(found.tokens_per_second),
-        "kernel_ratio": {**_mean(found.kernel_ratio), "sampling_error": found.kernel_ratio_error},
-        "warnings": list(found.warnings),
-        "windows": [asdict(window) for window in profile.windows],
+def _arrivals(streams: int, rate: float | None, arrivals: str | None) -> Arrivals:
+    from kernleap.model.errors import UsageError
+    from kernleap.workload.serving.load import Bursty, Closed, Constant, Poisson
+
+    if rate is None:
+        if arrivals is not None:
+            raise UsageError("--arrivals needs --rate: a closed loop has no arrivals of its own")
+        return Closed(streams)
+    forms: dict[str, type[Poisson | Constant | Bursty]] = {
+        "poisson": Poisson,
+        "constant": Constant,
+        "bursty": Bursty,
     }
+    return forms[arrivals or "poisson"](rate)
 
 
-def _mean(mean: Mean) -> dict[str, float]:
-    return {"mean": mean.value, "low": mean.low, "high": mean.high, "spread": mean.spread}
-
-
-def _print(facts: EngineFacts, profile: ServingProfile, found: Bound) -> None:
-    model = facts.model
-    what = f"{model.name} {model.quantisation}" if model else facts.model_name
-    echo = click.echo
-    echo(f"{facts.engine} {facts.version}, {what}, {profile.streams} streams")
-    echo()
-    echo(f"  {found.sentence}")
-    echo()
-    low, high = max(0.0, found.share.low), found.most
-    echo(
-        f"  bound      {_percent(found.share.value)} of a token's time, 95 % interval "
-        f"{_percent(low)} to {_percent(high)}, {found.share.n} windows"
-    )
-    for part in found.parts:
-        echo(f"  {part.name:<10} {_percent(part.share.value):>7}   {part.levers}")
-    work = found.work
-    echo(
-        f"  without waiting {_percent(work.value)}, {_percent(max(0.0, work.low))} to "
-        f"{_percent(min(1.0, work.high))}: the kernel's own work"
-    )
-    rate = found.tokens_per_second
-    echo()
-    echo(f"  tokens/s   {rate.value:,.0f} ± {rate.high - rate.value:,.0f}")
-    for name, label in _ROWS:
-        value = found.per_token[name]
-        text = (
-            "not known" if value is None else f"{value.value:.3g} ± {value.high - value.value:.2g}"
-        )
-        echo(f"  {label:<34} {text}")
-    ratio = f"{_percent(found.kernel_ratio.value)} of the server's CPU time"
-    if profile.accounting.exact:
-        echo(f"  kernel share: {ratio}, exact")
-    else:
-        echo(
-            f"  kernel share: {ratio}, sampled at {profile.accounting.hz} Hz: "
-            f"± {_percent(found.kernel_ratio_error)} in each window (95 %)"
-        )
-    echo()
-    for warning in found.warnings:
-        echo(f"  warning: {warning}")
-    for note in _notes(profile):
-        echo(f"  note: {note}")
-
-
-_ROWS = (
-    ("kernel_us", "kernel CPU per token, us"),
-    ("user_us", "user CPU per token, us"),
-    ("wait_us", "waiting for a CPU per token, us"),
-    ("machine_softirq_us", "softirq per token (machine), us"),
-    ("wakeups", "wakeups per token"),
-    ("involuntary_switches", "involuntary switches per token"),
-)
-
-
-def _notes(profile: ServingProfile) -> list[str]:
-    notes = [
-        "stages of the server are added as if they never overlapped: the bound may be too high",
-        "page sizes, NUMA placement and caches act on user time, and are not in the bound",
-    ]
-    if profile.accounting.interrupts_apart is not True:
-        notes.append(
-            "softirqs are in the bound once more where they hit the server's own threads: this "
-            "kernel does not keep them apart"
-        )
-    return notes
-
-
-def _percent(ratio: float) -> str:
-    return f"{ratio * 100:.3g} %"
+def _of_load(streams: int, rate: float | None) -> str:
+    return f"{streams} streams" if rate is None else f"{rate:g} requests a second"

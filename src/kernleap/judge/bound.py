@@ -1,6 +1,7 @@
 """How much any kernel could give a serving workload: the bound, before anyone reboots.
 
-For a window of wall time W, the time that a faster kernel could take out of it:
+For a window, of which W is the time with a request in flight (in a closed loop all of it), the time
+that a faster kernel could take out of it:
 
     removable = system + waiting + softirq
 
@@ -122,7 +123,7 @@ def bound_of(profile: ServingProfile, confidence: float = 0.95) -> Bound:
     kernel = mean_of([w.kernel_ns / max(1, w.cpu_ns) for w in profile.windows], confidence)
     return Bound(
         share=share,
-        settled=_settled(share, rate),
+        settled=_settled(share, rate, profile.open_loop),
         parts=tuple(
             Part(name, mean_of([part[name] for part in parts], confidence), levers)
             for name, levers in _LEVERS.items()
@@ -138,7 +139,7 @@ def bound_of(profile: ServingProfile, confidence: float = 0.95) -> Bound:
 
 
 def window_parts(window: ServingWindow, streams: int) -> dict[str, float]:
-    """System, waiting and softirq of one window, as shares of its wall time. See above."""
+    """System, waiting and softirq of one window, as shares of its W. See above."""
     by_process: dict[int, list[ThreadUse]] = defaultdict(list)
     for thread in window.threads:
         by_process[thread.pid].append(thread)
@@ -153,10 +154,11 @@ def window_parts(window: ServingWindow, streams: int) -> dict[str, float]:
         for pool in pools.values():
             system += _of_pool([t.kernel_ns for t in pool], streams)
             waiting += _of_pool([t.wait_ns for t in pool], streams)
+    asked = max(1, window.asked_ns)
     return {
-        "system": system / window.elapsed_ns,
-        "waiting": waiting / window.elapsed_ns,
-        "softirq": window.softirq_ns / window.elapsed_ns,
+        "system": system / asked,
+        "waiting": waiting / asked,
+        "softirq": window.softirq_ns / asked,
     }
 
 
@@ -164,10 +166,15 @@ def _of_pool(values: list[int], streams: int) -> float:
     return max(*values, sum(values) / min(streams, len(values)))
 
 
-def _settled(share: Mean, rate: Mean) -> bool:
+def _settled(share: Mean, rate: Mean, open_loop: bool) -> bool:
     half = share.high - share.value
     wide = max(NOISY_HALF_WIDTH, NOISY_HALF_WIDTH_RELATIVE * share.value)
-    return half <= wide and rate.variation <= NOISY_RATE_VARIATION
+    return half <= wide and not _uneven(rate, open_loop)
+
+
+def _uneven(rate: Mean, open_loop: bool) -> bool:
+    """In an open loop, tokens/s vary with the arrivals, which says nothing of the machine."""
+    return not open_loop and rate.variation > NOISY_RATE_VARIATION
 
 
 def _sampling_error(profile: ServingProfile, ratio: float) -> float:
@@ -214,7 +221,7 @@ def _spinning(profile: ServingProfile) -> list[str]:
         )
     if profile.idle_cpu_ratio > SPINNING_IDLE:
         found.append(
-            f"the server used {profile.idle_cpu_ratio:.2f} CPUs with nothing asked of it: it "
+            f"the server wanted {profile.idle_cpu_ratio:.2f} CPUs with nothing asked of it: it "
             "spins, and its kernel time is not the kernel's price"
         )
     # A preemption per tick and CPU is the most that a scheduler does of its own accord, give or
@@ -233,12 +240,12 @@ def _spinning(profile: ServingProfile) -> list[str]:
 
 def _noise(profile: ServingProfile, share: Mean, rate: Mean) -> list[str]:
     found = []
-    if rate.variation > NOISY_RATE_VARIATION:
+    if uneven := _uneven(rate, profile.open_loop):
         found.append(
             f"tokens/s vary by {rate.variation:.0%} from window to window "
             f"(up to {NOISY_RATE_VARIATION:.0%} is calm): too noisy, or the windows are too short"
         )
-    if not _settled(share, rate) and rate.variation <= NOISY_RATE_VARIATION:
+    if not _settled(share, rate, profile.open_loop) and not uneven:
         found.append("the interval is too wide: give more windows, or longer ones")
     elapsed = sum(w.elapsed_ns for w in profile.windows)
     if (steal := sum(w.steal_ns for w in profile.windows) / elapsed) > STEAL:

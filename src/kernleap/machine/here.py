@@ -144,7 +144,7 @@ class HereMachine:
         with self._serving(region, workdir, stop) as serving:
             try:
                 seen = observe(
-                    serving, region.load(seed), workdir, streams=region.streams, windows=1,
+                    serving, region.load(seed), workdir, windows=1,
                     window_s=region.window_ms / 1e3, idle_s=IDLE_S, stop=stop,
                 )  # fmt: skip
             except InfrastructureError as error:

@@ -5,6 +5,7 @@ All times in nanoseconds. Measured by `probe.serving_windows`, interpreted by `j
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -45,6 +46,8 @@ class ServingWindow:
     """One measured window. The server's process tree unless it says *machine*.
 
     Attributes:
+        began_ns: CLOCK_MONOTONIC.
+        asked_ns: in which at least one request was in flight; elapsed_ns in a closed loop.
         tokens: received by the load driver in the window.
         cpu_ns, kernel_ns: CPU time, and what of it was spent in the kernel.
         ticks: how many samples tell kernel from user time (cpu_ns times hz).
@@ -54,7 +57,9 @@ class ServingWindow:
         ended_threads: whose last moments are not in the waiting and the switches.
     """
 
+    began_ns: int
     elapsed_ns: int
+    asked_ns: int
     tokens: float
     cpu_ns: int
     kernel_ns: int
@@ -71,22 +76,35 @@ class ServingWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbedWindows:
+    """Windows in which a probe was on, one in each round beside a plain one."""
+
+    probe: str
+    windows: tuple[ServingWindow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ServingProfile:
     """A server under one load, window by window.
 
     Attributes:
         engine: its name, as in a reference.
-        streams: requests in flight.
+        streams: requests in flight: as asked for in a closed loop, the mean in an open one.
+        open_loop: requests came at times of their own.
         cpus: that this process may use.
         nice: of kernleap, and so of a server it started.
-        idle_cpu_ratio: CPUs that the server used with nothing asked of it.
+        idle_cpu_ratio: CPUs that the server used, or was ready to use, with nothing asked of it.
         driver_cpu_ratio: share of one CPU that the load driver used.
         driver_warnings: why the load may not have been what was asked for.
         failed_requests, requests: of the measured load.
+        client: values of what the client saw, by name (docs/metrics.md), over all windows.
+        client_pid: process of the load driver.
+        windows: without any probe; `probed` are the others.
     """
 
     engine: str
     streams: int
+    open_loop: bool
     cpus: int
     nice: int
     accounting: Accounting
@@ -95,4 +113,7 @@ class ServingProfile:
     driver_warnings: tuple[str, ...]
     failed_requests: int
     requests: int
+    client: Mapping[str, float]
+    client_pid: int | None
     windows: tuple[ServingWindow, ...]
+    probed: tuple[ProbedWindows, ...] = ()

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,10 +95,14 @@ def run(
     keep_requests: bool = True,
     keep_events: bool = False,
     stop: threading.Event | None = None,
+    finish: threading.Event | None = None,
+    started: Callable[[int], None] = lambda _pid: None,
 ) -> LoadResult:
     """Put `target` under the load of `spec`; records go to `workdir`.
 
-    The driver ends with this process, whatever ends it.
+    The driver ends with this process, whatever ends it. `finish`, once set, ends the load as if
+    its time were over: what was measured is the result, and its `interrupted` is true. `started` is
+    told the driver's process.
 
     Raises:
         Interrupted: `stop` was set; the driver has been ended.
@@ -112,7 +116,9 @@ def run(
     pairs += [("requests_file", str(requests.absolute()))] if keep_requests else []
     pairs += [("events_file", str(events.absolute()))] if keep_events else []
     config = _write_config(spec, pairs, workdir)
-    _wait(_start([str(binary), str(config)]), stop)
+    process = _start([str(binary), str(config)])
+    started(process.pid)
+    _wait(process, stop, finish)
     text = (workdir / "summary.json").read_text("utf-8")
     return replace(
         parse_summary(text, str(workdir / "summary.json")),
@@ -212,8 +218,11 @@ def _start(argv: list[str]) -> subprocess.Popen[str]:
         ) from error
 
 
-def _wait(process: subprocess.Popen[str], stop: threading.Event | None) -> None:
+def _wait(
+    process: subprocess.Popen[str], stop: threading.Event | None, finish: threading.Event | None
+) -> None:
     """To its end, or that of our patience; raises unless it ran its load."""
+    told = False
     try:
         while True:
             with suppress(subprocess.TimeoutExpired):
@@ -221,7 +230,12 @@ def _wait(process: subprocess.Popen[str], stop: threading.Event | None) -> None:
                 break
             if stop is not None and stop.is_set():
                 raise Interrupted
+            if finish is not None and finish.is_set() and not told:
+                process.terminate()
+                told = True
         if process.returncode == _INTERRUPTED_STATUS:
+            if told:
+                return
             raise Interrupted
         if process.returncode == 2:
             raise UsageError("the load driver refuses", cause=_tail(process))
