@@ -21,7 +21,7 @@ from kernleap.workload.serving.packages import llama_tree
 from kernleap.workload.serving.proc import descendants
 
 SERVER = Path(__file__).resolve().parents[1] / "known_share_server.py"
-SHORT = ["--windows", "4", "--window-s", "1", "--warmup-s", "0.3", "--quiet", "--json"]
+SHORT = ["--windows", "3", "--window-s", "0.6", "--warmup-s", "0.2", "--quiet", "--json"]
 PLAIN = [*SHORT, "--probe", "none"]
 
 
