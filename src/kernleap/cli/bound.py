@@ -76,13 +76,6 @@ def command(
       kernleap bound --engine vllm:http://127.0.0.1:8000 --json
       kernleap bound --rate 20 --arrivals poisson
     """
-    from kernleap.cli._bound_probes import probing
-    from kernleap.cli._bound_text import document, show
-    from kernleap.cli._running import stopping
-    from kernleap.judge.bound import bound_of
-    from kernleap.kernel import is_offline
-    from kernleap.machine import Interrupted
-    from kernleap.probe.serving_windows import measure_windows
     from kernleap.workload.serving.engines import ServeOptions, parse_engine, serve
     from kernleap.workload.serving.load import Fixed, LoadSpec
 
@@ -91,6 +84,13 @@ def command(
         _arrivals(streams, rate, arrivals), Fixed(prompt), Fixed(output), duration_s=window_s,
         warmup_s=warmup_s,
     )  # fmt: skip
+    from kernleap.cli._bound_probes import probing
+    from kernleap.cli._bound_text import document, show
+    from kernleap.cli._running import stopping
+    from kernleap.judge.bound import bound_of
+    from kernleap.kernel import is_offline
+    from kernleap.machine import Interrupted
+    from kernleap.probe.serving_windows import measure_windows
 
     def tell(text: str) -> None:
         if not quiet:

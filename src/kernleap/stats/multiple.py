@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 
 def adjust(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -17,4 +16,6 @@ def adjust(p_values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(p_values, dtype=np.float64)
     if array.size == 0:
         return array
+    from scipy import stats  # noqa: PLC0415 - takes a second, and most commands need none of it
+
     return np.asarray(stats.false_discovery_control(array, method="bh"), dtype=np.float64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 
 def separation_p(baseline: ArrayLike, candidate: ArrayLike) -> float:
@@ -19,6 +18,8 @@ def separation_p(baseline: ArrayLike, candidate: ArrayLike) -> float:
     second = np.asarray(candidate, dtype=np.float64)
     if first.size == 0 or second.size == 0 or np.ptp(np.concatenate([first, second])) == 0:
         return 1.0
+    from scipy import stats  # noqa: PLC0415 - takes a second, and most commands need none of it
+
     ranks = stats.rankdata(np.concatenate([first, second]))
     result = stats.permutation_test(
         (ranks[: first.size], ranks[first.size :]),
