@@ -17,6 +17,17 @@ def cache_dir() -> Path:
     return Path(base).expanduser().absolute() / "kernleap"
 
 
+def risk_dir() -> Path:
+    """Directory of imported risk data: brought in by hand, so no cache.
+
+    `$KERNLEAP_RISK_DATA`, else `$XDG_DATA_HOME/kernleap/risk`, else `~/.local/share/kernleap/risk`.
+    """
+    if explicit := os.environ.get("KERNLEAP_RISK_DATA"):
+        return Path(explicit).expanduser().absolute()
+    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser().absolute() / "kernleap" / "risk"
+
+
 def runs_dir() -> Path:
     """Directory of runs: measurements, which are never rewritten.
 

@@ -14,16 +14,25 @@ _HEADER_BYTES = 60
 _HEADER_END = b"`\n"
 _MAX_AR_MEMBERS = 32
 _COMPRESSIONS = {
-    "data.tar": "",
-    "data.tar.xz": "xz",
-    "data.tar.zst": "zst",
-    "data.tar.gz": "gz",
-    "data.tar.lzma": "lzma",
+    "": "",
+    ".xz": "xz",
+    ".zst": "zst",
+    ".gz": "gz",
+    ".lzma": "lzma",
 }
 
 
 def scan(stream: IO[bytes], where: str, members: Visitor) -> None:
     """Show every file of the package to `members`. Raises Damaged, TamperedError."""
+    _scan_part(stream, where, members, "data")
+
+
+def scan_control(stream: IO[bytes], where: str, members: Visitor) -> None:
+    """Show every file of the control part (`control` and its like) to `members`."""
+    _scan_part(stream, where, members, "control")
+
+
+def _scan_part(stream: IO[bytes], where: str, members: Visitor, part: str) -> None:
     if stream.read(len(_MAGIC)) != _MAGIC:
         raise Damaged("it does not start as an ar archive")
     for number in range(_MAX_AR_MEMBERS):
@@ -34,14 +43,15 @@ def scan(stream: IO[bytes], where: str, members: Visitor) -> None:
         size = _decimal(header[48:58])
         if number == 0 and name != "debian-binary":
             raise Damaged("its first part is not debian-binary")
-        if name.startswith("data.tar"):
-            if name not in _COMPRESSIONS:
+        if name.startswith(f"{part}.tar"):
+            kind = name.removeprefix(f"{part}.tar")
+            if kind not in _COMPRESSIONS:
                 raise Damaged(f"{name} is compressed in a way that is not supported")
-            data = PlainReader(_Window(stream, size), _COMPRESSIONS[name], where)
+            data = PlainReader(_Window(stream, size), _COMPRESSIONS[kind], where)
             scan_tar(data, members)
             return
         stream.seek(size + size % 2, io.SEEK_CUR)
-    raise Damaged("it has no data part")
+    raise Damaged(f"it has no {part} part")
 
 
 def _decimal(text: bytes) -> int:

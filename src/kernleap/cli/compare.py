@@ -181,6 +181,7 @@ def _refuse_changes(ctx: click.Context) -> None:
 def _run_new(wanted: Wanted, jobs: int | None, offline: bool, show: Show) -> RunStore:
     from kernleap import kernel
     from kernleap.cli._inputs import gather, kconfig_digests
+    from kernleap.cli._risk import keep_facts
     from kernleap.cli._running import jobs_for, run_trials
     from kernleap.experiment.plan import make_arms, make_plan
     from kernleap.machine import kind_of
@@ -205,6 +206,7 @@ def _run_new(wanted: Wanted, jobs: int | None, offline: bool, show: Show) -> Run
         kernleap_version=__version__,
     )
     store = RunStore.create(plan, kconfigs)
+    keep_facts(store, inputs.images, show)
     roles = {arm.name: arm.role for arm in arms}
     for one in plan.inputs:
         show.say(f"{roles[one.arm]} {one.arm}: {one.release}")

@@ -108,6 +108,7 @@ def _run_again(
     plan: RunPlan, before: Counts, jobs: int | None, offline: bool, show: Show
 ) -> RunStore:
     from kernleap.cli._inputs import gather_again, kconfig_digests
+    from kernleap.cli._risk import keep_facts
     from kernleap.cli._running import jobs_for, run_trials
     from kernleap.experiment.plan import repeat_plan
     from kernleap.store import RunStore
@@ -132,6 +133,7 @@ def _run_again(
         if digest and digest != digests.get(key, ""):
             show.say(f"note: the configuration of {key} is not at hand as it was (not an input)")
     store = RunStore.create(again, kconfigs)
+    keep_facts(store, inputs.images, show)
     show.say(f"run {again.id}: {len(again.trials)} boots")
     show.say(f"  in {store.path}")
     run_trials(store, inputs, jobs=jobs_for(plan, jobs), show=show, resume="")

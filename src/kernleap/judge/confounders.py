@@ -58,7 +58,7 @@ def _of_kernels(run: RunData, arm: str, arch: Arch) -> tuple[Confounder, ...]:
     found: tuple[Confounder, ...] = ()
     if here and there:
         found += _compiler(run, baseline, arm, arch) + _provenance(here, there)
-    return found + _configs(run.kconfigs.get(first), run.kconfigs.get(second))
+    return found + config_differences(run.kconfigs.get(first), run.kconfigs.get(second))
 
 
 def kconfig(text: str) -> dict[str, str]:
@@ -122,7 +122,8 @@ def flavour(release: str) -> str:
     return match[1] if match else ""
 
 
-def _configs(baseline: str | None, candidate: str | None) -> tuple[Confounder, ...]:
+def config_differences(baseline: str | None, candidate: str | None) -> tuple[Confounder, ...]:
+    """Options that differ between two configurations (texts), those of weight one by one."""
     if baseline is None or candidate is None:
 
         def known(text: str | None) -> str:

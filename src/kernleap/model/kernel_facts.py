@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+FACTS_SCHEMA = 1
+
 
 @dataclass(frozen=True, slots=True)
 class PackageFacts:
@@ -67,6 +69,7 @@ class KernelFacts:
     """One kernel, as risk sees it."""
 
     arm: str
+    """The kernel's key in its run (ArmInputs.key); outside of a run the reference."""
     ref: str
     release: str
     arch: str
@@ -118,3 +121,12 @@ class HostFacts:
     lockdown: str = ""
     """`none`, `integrity`, `confidentiality`; "" if not known."""
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """Facts stored with a run: one entry an arm; hosts if any were named."""
+
+    kernels: tuple[KernelFacts, ...]
+    hosts: tuple[HostFacts, ...] | None = None
+    schema: int = FACTS_SCHEMA

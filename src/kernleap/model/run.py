@@ -14,6 +14,10 @@ PLAN_SCHEMA = 2
 """Schema 1 had no parts: one suite on one machine. Plans of it are still read."""
 
 
+FACTS = "facts"
+"""Key of RunData.extra."""
+
+
 @dataclass(frozen=True, slots=True)
 class ArmInputs:
     """The inputs of one arm by digest: what `reproduce` needs to fetch the same bytes."""
@@ -156,3 +160,4 @@ class RunData:
     records: tuple[TrialRecord, ...]
     kconfigs: dict[str, str] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
+    """Under FACTS the run's kernleap.model.kernel_facts.RunFacts, where they were gathered."""

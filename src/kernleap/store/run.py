@@ -2,6 +2,7 @@
 
 ```
 <runs dir>/<run id>/plan.json            everything decided before the first boot
+                   /facts.json           what risk needs of its kernels, where it was gathered
                    /kconfig/<sha256>     configurations of the kernels, where known
                    /trials/<id>.parquet  one file a trial, there once it has ended
                    /report.html .json    the latest judgement (can be made again)
@@ -26,9 +27,10 @@ import pyarrow.parquet as pq
 
 from kernleap import paths
 from kernleap.model.errors import KernleapError, UsageError
-from kernleap.model.run import RunData, RunPlan
+from kernleap.model.run import FACTS, RunData, RunPlan
 from kernleap.model.trial import Trial, TrialRecord, TrialStatus
 from kernleap.store.errors import cannot_write, damaged, newer_schema
+from kernleap.store.facts_file import read_facts
 from kernleap.store.find import find_run, run_ids
 from kernleap.store.plan_file import read_plan, write_plan
 from kernleap.store.schema import (
@@ -232,7 +234,9 @@ class RunStore:
             loaded = list(pool.map(self._record, files))
         records = {record.trial.id: record for record in loaded}
         ordered = tuple(records[trial_id] for trial_id in self._trials if trial_id in records)
-        return RunData(self.plan, ordered, self.kconfigs())
+        facts = read_facts(self.path)
+        extra = {FACTS: facts} if facts else {}
+        return RunData(self.plan, ordered, self.kconfigs(), extra)
 
     def kconfigs(self) -> dict[str, str]:
         """Configuration texts by the kernel's key, where they are known.

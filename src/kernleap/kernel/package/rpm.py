@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Collection
 from typing import IO
 
 from kernleap.archive.limits import MAX_IMAGE_BYTES, Damaged, PlainReader
@@ -24,6 +25,15 @@ _TAG_COMPRESSOR = 1125
 _TAG_PAYLOAD_DIGEST = 5092
 _TAG_DIGEST_ALGORITHM = 5093
 _SHA256_ALGORITHM = 8
+_INT32_KIND = 4
+_TEXT_KINDS = {6, 8, 9}
+DESCRIPTIONS = {
+    1000: "name", 1001: "version", 1002: "release", 1003: "epoch", 1004: "summary",
+    1006: "buildtime", 1010: "distribution", 1011: "vendor", 1015: "packager", 1022: "arch",
+    1044: "sourcerpm",
+}  # fmt: skip
+_SIGNATURES = {267, 268, 1002, 1005}
+"""RPMSIGTAG_DSA, RSA (of the header), PGP and GPG (of header and payload)."""
 _COMPRESSORS = {"xz": "xz", "lzma": "lzma", "zstd": "zst", "gzip": "gz", "": "gz"}
 _CPIO_MAGICS = {b"070701", b"070702"}
 _CPIO_HEADER_BYTES = 110
@@ -34,13 +44,7 @@ _CHUNK = 256 << 10
 
 def scan(stream: IO[bytes], where: str, members: Visitor) -> None:
     """Show every file of the package to `members`. Raises Damaged, TamperedError."""
-    lead = stream.read(_LEAD_BYTES)
-    if len(lead) != _LEAD_BYTES or lead[:4] != _LEAD_MAGIC:
-        raise Damaged("it does not start as an rpm")
-    _header(stream)
-    signature_end = stream.tell()
-    stream.seek(-signature_end % 8, 1)
-    tags = _header(stream)
+    _, tags = _headers(stream)
     compressor = _text(tags, _TAG_COMPRESSOR)
     if compressor not in _COMPRESSORS:
         raise Damaged(f"its payload is compressed with `{compressor}`, which is not supported")
@@ -48,10 +52,37 @@ def scan(stream: IO[bytes], where: str, members: Visitor) -> None:
     _scan_cpio(PlainReader(stream, _COMPRESSORS[compressor], where), members)
 
 
+def describe(stream: IO[bytes]) -> tuple[dict[str, str], bool]:
+    """What the header says: texts by the names of DESCRIPTIONS, and whether it is signed.
+
+    Raises Damaged. `buildtime` is seconds since the epoch, in digits.
+    """
+    signature, tags = _headers(stream)
+    texts = {}
+    for tag, name in DESCRIPTIONS.items():
+        kind, data = tags.get(tag, (0, b""))
+        if kind in _TEXT_KINDS:
+            texts[name] = _text(tags, tag)
+        elif kind == _INT32_KIND and len(data) >= 4:
+            texts[name] = str(int.from_bytes(data[:4], "big"))
+    return texts, any(tag in signature for tag in _SIGNATURES)
+
+
 _Tags = dict[int, tuple[int, bytes]]
 
 
-def _header(stream: IO[bytes]) -> _Tags:
+def _headers(stream: IO[bytes]) -> tuple[_Tags, _Tags]:
+    """The signature's header and the package's; the payload follows."""
+    lead = stream.read(_LEAD_BYTES)
+    if len(lead) != _LEAD_BYTES or lead[:4] != _LEAD_MAGIC:
+        raise Damaged("it does not start as an rpm")
+    signature = _header(stream, _SIGNATURES)
+    stream.seek(-stream.tell() % 8, 1)
+    wanted = {_TAG_COMPRESSOR, _TAG_PAYLOAD_DIGEST, _TAG_DIGEST_ALGORITHM, *DESCRIPTIONS}
+    return signature, _header(stream, wanted)
+
+
+def _header(stream: IO[bytes], wanted: Collection[int]) -> _Tags:
     fixed = stream.read(16)
     if len(fixed) != 16 or fixed[:3] != _HEADER_MAGIC:
         raise Damaged("a broken header")
@@ -65,8 +96,7 @@ def _header(stream: IO[bytes]) -> _Tags:
     return {
         tag: (kind, store[offset:])
         for tag, kind, offset, _ in struct.iter_unpack(">IIII", index)
-        if tag in {_TAG_COMPRESSOR, _TAG_PAYLOAD_DIGEST, _TAG_DIGEST_ALGORITHM}
-        and offset <= store_bytes
+        if tag in wanted and offset <= store_bytes
     }
 
 
