@@ -51,11 +51,22 @@ def find(
 ) -> tuple[Finding, ...]:
     """Findings for every metric both arms measured, in the order of `metrics`."""
     compared = [c for m in metrics if (c := compare(m, baseline, candidate, policy)) is not None]
-    adjusted = adjust([_p_value(c) for c in compared])
-    return tuple(
-        _finding(Case(item, float(p_value), len(compared), baseline, candidate, policy))
-        for item, p_value in zip(compared, adjusted, strict=True)
-    )
+    families: dict[bool, list[Compared]] = {}
+    for item in compared:
+        families.setdefault(_is_named(item.metric, policy), []).append(item)
+    judged = {
+        item.metric.name: _finding(
+            Case(item, float(p_value), len(family), baseline, candidate, policy)
+        )
+        for family in families.values()
+        for item, p_value in zip(family, adjust([_p_value(c) for c in family]), strict=True)
+    }
+    return tuple(judged[item.metric.name] for item in compared)
+
+
+def _is_named(metric: Metric, policy: Policy) -> bool:
+    """Times that the policy names in advance are not corrected for all the others beside them."""
+    return metric.grade is Grade.TIMED and policy.is_primary(metric)
 
 
 def _p_value(item: Compared) -> float:

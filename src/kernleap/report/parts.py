@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kernleap.model.metric import Metric
+from kernleap.model.metric import Grade, Metric
 from kernleap.model.result import Decision, Finding, VerdictDecision
 from kernleap.model.run import RunData
 from kernleap.report.architectures import ArchPanel
@@ -127,6 +127,8 @@ class MetricView:
         """What a row is called: by its region where the quantity is the kernel's path."""
         if self.quantity.startswith("kernel_instructions"):
             return self.label
+        if self.grade == Grade.TIMED:  # of one region, all of them
+            return self.quantity
         return f"{self.form}/{self.quantity}" if self.form else self.name
 
     @property
