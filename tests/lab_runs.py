@@ -17,6 +17,7 @@ from kernleap.experiment.plan import make_arms, make_plan
 from kernleap.judge import Judgement, judge
 from kernleap.judge.policy import load as load_policy
 from kernleap.machine import LabMachine
+from kernleap.machine.base import Machine
 from kernleap.model.errors import InfrastructureError
 from kernleap.model.kernel import Arch, KernelImage
 from kernleap.model.machine import usual_machine
@@ -76,7 +77,7 @@ def plan_of(
     )
 
 
-def run_trial(plan: RunPlan, trial: Trial, lab: LabMachine | None = None) -> TrialRecord:
+def run_trial(plan: RunPlan, trial: Trial, lab: Machine | None = None) -> TrialRecord:
     """Boot once."""
     arch = plan.parts[trial.part].machine.arch
     with tempfile.TemporaryDirectory(prefix="kernleap-test-") as workdir:

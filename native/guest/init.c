@@ -27,6 +27,8 @@
 #include "channel.h"
 #include "knob.h"
 #include "marker.h"
+#include "placement/cpus.h"
+#include "placement/place.h"
 #include "region.h"
 #include "service.h"
 #include "symbols.h"
@@ -182,6 +184,11 @@ static void follow_plan(char *plan, unsigned char *window)
 			arm();
 			if (regions < MAX_REGIONS)
 				run_region(arguments, regions++, splitmix64(&seed));
+		} else if (!strcmp(line, "processors")) {
+			cpus_record();
+		} else if (!strcmp(line, "place")) {
+			arm();
+			place_run(arguments, regions++, splitmix64(&seed));
 		} else if (!strcmp(line, "start")) {
 			service_start(arguments);
 		} else if (!strcmp(line, "ready")) {

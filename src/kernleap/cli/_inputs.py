@@ -61,6 +61,29 @@ class Inputs:
         return texts
 
 
+def add_off_arms(arms: Sequence[Arm], inputs: Inputs, show: Show) -> tuple[tuple[Arm, ...], Inputs]:
+    """The arms and inputs of a run that also boots its candidates with a feature off.
+
+    What a change of placement comes from, the feature or the release, shows only so.
+    """
+    from kernleap.experiment.plan import with_off_arms
+    from kernleap.kernel.feature import has_feature
+    from kernleap.model.feature import CACHE_AWARE
+
+    candidates = [arm for arm in arms if arm.role == "candidate"]
+    having = {a.name for a in candidates if has_feature(inputs.images[a.name], CACHE_AWARE)}
+    more = with_off_arms(arms, CACHE_AWARE, having)
+    by_ref = {arm.ref.base: inputs.images[arm.name] for arm in arms}
+    for arm in more:
+        if arm.role == "reference":
+            show.say(
+                f"{arm.name} is booted as well: {CACHE_AWARE.title} off, to tell what comes from "
+                "it (--no-off-arm leaves it out)"
+            )
+    images = {arm.name: inputs.images.get(arm.name) or by_ref[arm.ref.base] for arm in more}
+    return more, replace(inputs, images=images)
+
+
 def kconfig_digests(kconfigs: Mapping[str, str]) -> dict[str, str]:
     """SHA-256 of configuration texts, as a plan carries them."""
     return {

@@ -23,7 +23,7 @@ def _arches(ctx: click.Context, _: click.Parameter, value: str) -> tuple[Arch, .
 
 
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`--machine`, `--cpu` and `--arch`."""
+    """`--machine`, `--profile`, `--cpu` and `--arch`."""
     for option in (
         click.option(
             "--arch",
@@ -32,6 +32,11 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             callback=_arches,
             help="Architectures of kernels and emulated machines: amd64, arm64.",
+        ),
+        click.option(
+            "--profile",
+            metavar="NAME|FILE",
+            help="Shape of the machine for placement: kernleap profile list.  [default: two-llc]",
         ),
         click.option("--cpu", help="CPU model of the emulator.  [default: the architecture's]"),
         click.option(
@@ -50,10 +55,14 @@ def asked(ctx: click.Context) -> tuple[MachineSpec, ...]:
     """The machines that the options ask for, one for each architecture.
 
     Raises:
-        UsageError: of click, for one processor on several architectures.
+        click.UsageError: one processor on several architectures.
+        UsageError: there is no such profile.
     """
+    from kernleap.machine.profiles import load
+
     kind, cpu, arches = (ctx.params[name] for name in ("machine", "cpu", "arch"))
     if cpu and len(arches) > 1:
         raise click.UsageError("--cpu names a processor of one architecture; give one --arch", ctx)
-    usual = (replace(usual_machine(arch), kind=kind) for arch in arches)
+    shape = load(ctx.params["profile"]) if ctx.params["profile"] else None
+    usual = (replace(usual_machine(arch), kind=kind, topology=shape) for arch in arches)
     return tuple(replace(spec, cpu=cpu) if cpu else spec for spec in usual)

@@ -33,6 +33,8 @@ _OF_A_NEW_RUN = (
     "machine",
     "cpu",
     "arch",
+    "profile",
+    "no_off_arm",
     *_serving.NAMES,
 )
 """Options that a stored plan has settled; a resumed run cannot change them."""
@@ -53,6 +55,8 @@ class Wanted:
     """One for each architecture."""
     serving: TimedRegion | None
     """Engine and load as the options have them, on real machines; None: none was given."""
+    off_arms: bool
+    """For placement: boot each candidate that has the feature once more with it off."""
 
 
 @click.command(name="compare")
@@ -77,6 +81,11 @@ class Wanted:
 @_options.policy_file
 @_machines.options
 @_serving.options
+@click.option(
+    "--no-off-arm",
+    is_flag=True,
+    help="Placement: do not boot candidates again with cache-aware scheduling off.",
+)
 @_options.outputs
 @_options.offline
 @click.option("--resume", metavar="RUN", help="Go on with a run that was interrupted.")
@@ -101,6 +110,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
       kernleap compare debian:7.0 debian:7.2 --suite serving
       kernleap compare debian:7.0 debian:7.2 --arch amd64,arm64
       kernleap compare host host+sysctl:net.ipv4.tcp_congestion_control=reno --machine here
+      kernleap compare debian:7.1 debian:7.2 --suite placement --profile two-llc
       kernleap compare --resume latest
     """
     from kernleap.judge.policy import load
@@ -132,6 +142,7 @@ def _wanted(ctx: click.Context, options: dict[str, Any]) -> Wanted:
         workloads=options["workload"],
         serving=_serving.region(ctx),
         machines=_machines.asked(ctx),
+        off_arms=not options["no_off_arm"],
     )
 
 
@@ -144,7 +155,7 @@ def _parts(wanted: Wanted) -> list[Part]:
     from kernleap.experiment.plan import check_parts
     from kernleap.machine import kind_of
     from kernleap.model.run import Part
-    from kernleap.workload import metrics_for, planned_for, select_from
+    from kernleap.workload import fitted, metrics_for, planned_for, select_from
     from kernleap.workload.needs import needs_of
 
     parts = []
@@ -154,8 +165,8 @@ def _parts(wanted: Wanted) -> list[Part]:
             needs = needs_of(suite)
             alone = wanted.suites or len(kind.suites) == 1
             usual = needs.boots if alone else needs.boots_by_default
-            chosen = kind.regions(suite, regions, wanted.serving)
             machine = kind.fit(asked, needs)
+            chosen = fitted(kind.regions(suite, regions, wanted.serving), machine.topology)
             parts.append(
                 Part(
                     suite=suite,
@@ -180,7 +191,7 @@ def _refuse_changes(ctx: click.Context) -> None:
 
 def _run_new(wanted: Wanted, jobs: int | None, offline: bool, show: Show) -> RunStore:
     from kernleap import kernel
-    from kernleap.cli._inputs import gather, kconfig_digests
+    from kernleap.cli._inputs import add_off_arms, gather, kconfig_digests
     from kernleap.cli._risk import keep_facts
     from kernleap.cli._running import jobs_for, run_trials
     from kernleap.experiment.plan import make_arms, make_plan
@@ -194,6 +205,8 @@ def _run_new(wanted: Wanted, jobs: int | None, offline: bool, show: Show) -> Run
         show.say(note)
     show.say("getting the kernels and the machine ready")
     inputs = gather(arms, [part.machine for part in parts], offline, show)
+    if wanted.off_arms and any(part.machine.mode == "placed" for part in parts):
+        arms, inputs = add_off_arms(arms, inputs, show)
     kconfigs = inputs.kconfigs()
     plan = make_plan(
         arms=arms,

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kernleap.model.errors import UsageError
+from kernleap.model.feature import Feature
 from kernleap.model.kernel import KernelImage, KernelRef
 from kernleap.model.metric import qualified
 from kernleap.model.run import ArmInputs, Part, RunPlan
@@ -51,6 +52,26 @@ def make_arms(refs: Sequence[KernelRef], *, aa: bool = False) -> tuple[Arm, ...]
     if aa:
         arms.append(Arm(f"{refs[0]} (A/A)", refs[0], "aa"))
     return tuple(arms)
+
+
+def with_off_arms(
+    arms: Sequence[Arm], feature: Feature, having: Collection[str]
+) -> tuple[Arm, ...]:
+    """The arms, and behind each candidate in `having` (names) its kernel with the feature off.
+
+    Where the run has that arm already, or the candidate sets the knob itself, none is added.
+    """
+    present = {arm.ref for arm in arms}
+    out: list[Arm] = []
+    for arm in arms:
+        out.append(arm)
+        off = feature.off_ref(arm.ref)
+        if arm.role != "candidate" or arm.name not in having or feature.mentions(arm.ref):
+            continue
+        if off not in present:
+            present.add(off)
+            out.append(Arm(str(off), off, "reference"))
+    return tuple(out)
 
 
 def check_boots(boots: int) -> None:

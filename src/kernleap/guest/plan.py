@@ -51,6 +51,27 @@ def trial_plan(
     return "\n".join(lines) + "\n"
 
 
+def placed_plan(
+    *, seed: int, settle_s: float, modifiers: Iterable[Modifier], regions: Sequence[Region]
+) -> str:
+    """The plan of one boot on an emulated shape; arguments as in `trial_plan`.
+
+    Of a region, `params` are processes, threads and how often it is played; `warmup` and
+    `iterations` are milliseconds.
+
+    Raises:
+        UsageError: a knob's key or value holds what the plan's format cannot.
+    """
+    lines = [f"seed {seed}"]
+    lines += [_knob(m) for m in modifiers if m.kind is not ModifierKind.CMDLINE]
+    lines += [f"settle {settle_s}", "processors"]
+    for region in regions:
+        groups, threads, plays = region.params
+        size = f"{groups} {threads} {region.warmup} {region.iterations}"
+        lines += [f"place {region.name} {region.program} {size}"] * plays
+    return "\n".join(lines) + "\n"
+
+
 def _knob(modifier: Modifier) -> str:
     value = modifier.value or ""
     if any(c in modifier.key + value for c in "\t\n\0") or len(value) > _LONGEST_VALUE:

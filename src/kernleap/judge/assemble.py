@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 
 from kernleap.judge.arms import ArmData, collect
+from kernleap.judge.attribution import attribute
 from kernleap.judge.confounders import confounders
 from kernleap.judge.constraints import check
 from kernleap.judge.findings import find
@@ -63,6 +65,8 @@ def judge(
                 noise = noise_floor(arm.name, found)
             continue
         findings[arm.name] = found
+        if arm.role == "reference":
+            continue
         differences[arm.name] = confounders(run, arm.name)
         verdicts[arm.name] = (
             shortfall(arm.name, policy, lack)
@@ -76,6 +80,10 @@ def judge(
                 word=run.plan.trial_word,
             )
         )
+    for name, verdict in verdicts.items():
+        if attributed := attribute(run.plan, name, arms=arms, findings=findings, policy=policy):
+            findings[name] = attributed.annotate(findings[name])
+            verdicts[name] = replace(verdict, reasons=(*verdict.reasons, attributed.reason))
     return Judgement(
         plan=run.plan,
         findings=findings,

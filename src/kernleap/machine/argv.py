@@ -9,6 +9,7 @@ from pathlib import Path
 from kernleap.guest.channel import CHANNEL_BYTES
 from kernleap.model.kernel import Arch, Modifier, ModifierKind
 from kernleap.model.machine import MachineSpec
+from kernleap.model.topology import EmulatedShape, Topology
 
 # nokaslr: addresses must mean the same function in each boot.
 # cryptomgr.notests: seconds of self-tests that no workload meets.
@@ -36,14 +37,20 @@ class BootFiles:
     counts: Path | None = None
 
 
-def kernel_cmdline(modifiers: Sequence[Modifier], arch: Arch = Arch.AMD64) -> str:
-    """The kernel's command line: the lab's own parameters, then the arm's in their order."""
+def kernel_cmdline(
+    modifiers: Sequence[Modifier], arch: Arch = Arch.AMD64, *, placed: bool = False
+) -> str:
+    """The kernel's command line: the lab's own parameters, then the arm's in their order.
+
+    On a `placed` machine the kernel also shows its scheduling domains, to be checked.
+    """
     extra = [
         m.key if m.value is None else f"{m.key}={m.value}"
         for m in modifiers
         if m.kind is ModifierKind.CMDLINE
     ]
-    return " ".join((f"console={_CONSOLE[arch]}", *_BASE_CMDLINE, *extra))
+    base = (*_BASE_CMDLINE, "sched_verbose") if placed else _BASE_CMDLINE
+    return " ".join((f"console={_CONSOLE[arch]}", *base, *extra))
 
 
 def lab_argv(
@@ -55,27 +62,87 @@ def lab_argv(
     two boots are byte-identical.
     """
     argv = [
-        emulator,
-        "-nodefaults",
-        "-no-user-config",
-        "-display",
-        "none",
-        "-machine",
-        _MACHINE[spec.arch],
-        "-accel",
-        "tcg,thread=single",
-        "-icount",
-        "shift=0,sleep=off",
-        "-seed",
-        str(seed),
-        "-rtc",
-        "base=2026-01-01,clock=vm",
+        *_common(emulator, spec.arch, "shift=0,sleep=off", seed),
         "-cpu",
         spec.cpu,
         "-smp",
         str(spec.vcpus),
         "-m",
         str(spec.memory_mib),
+        *_boot(files, cmdline),
+    ]
+    if files.plugin is not None and files.counts is not None:
+        argv += ["-plugin", f"{escape(files.plugin)},out={escape(files.counts)}"]
+    return argv
+
+
+# Nanoseconds of guest time for an instruction, as a power of two: a CPU that takes turns with a
+# dozen others must still get work done between two of its clock ticks.
+_PLACED_SHIFT = 3
+
+
+def placed_argv(
+    emulator: str, topology: Topology, files: BootFiles, cmdline: str, seed: int
+) -> list[str]:
+    """The argument vector of one boot on an emulated shape."""
+    return [
+        *_common(emulator, topology.arch, f"shift={_PLACED_SHIFT},sleep=off", seed),
+        "-cpu",
+        topology.emulator.cpu,
+        "-smp",
+        _smp(topology.emulator),
+        "-m",
+        str(topology.memory_mib),
+        *_numa(topology),
+        *_boot(files, cmdline),
+    ]
+
+
+def _smp(shape: EmulatedShape) -> str:
+    parts = [f"{shape.cpus}", f"sockets={shape.sockets}"]
+    # Each kind of machine refuses the level that it does not know, even when it is 1.
+    parts += [f"dies={shape.dies}"] if shape.dies > 1 else []
+    parts += [f"clusters={shape.clusters}"] if shape.clusters > 1 else []
+    return ",".join((*parts, f"cores={shape.cores}", f"threads={shape.threads}"))
+
+
+def _numa(topology: Topology) -> list[str]:
+    nodes = topology.truth.nodes
+    if len(nodes) < 2:
+        return []
+    argv = []
+    for number, cpus in enumerate(nodes):
+        share = topology.memory_mib // len(nodes)
+        # The last node takes what does not divide: the sum must be the machine's memory.
+        size = share if number else topology.memory_mib - share * (len(nodes) - 1)
+        ranges = "".join(f",cpus={part}" for part in cpus.split(","))
+        argv += ["-object", f"memory-backend-ram,id=node{number},size={size}M"]
+        argv += ["-numa", f"node,nodeid={number}{ranges},memdev=node{number}"]
+    return argv
+
+
+def _common(emulator: str, arch: Arch, icount: str, seed: int) -> list[str]:
+    return [
+        emulator,
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-machine",
+        _MACHINE[arch],
+        "-accel",
+        "tcg,thread=single",
+        "-icount",
+        icount,
+        "-seed",
+        str(seed),
+        "-rtc",
+        "base=2026-01-01,clock=vm",
+    ]
+
+
+def _boot(files: BootFiles, cmdline: str) -> list[str]:
+    return [
         "-no-reboot",
         "-kernel",
         str(files.kernel),
@@ -91,9 +158,6 @@ def lab_argv(
         "-device",
         "ivshmem-plain,memdev=channel",
     ]
-    if files.plugin is not None and files.counts is not None:
-        argv += ["-plugin", f"{escape(files.plugin)},out={escape(files.counts)}"]
-    return argv
 
 
 def escape(path: Path) -> str:

@@ -12,11 +12,12 @@ from kernleap.model.kernel import KernelImage, KernelRef
 from kernleap.model.machine import MachineSpec
 from kernleap.model.run import ArmInputs
 from kernleap.workload.needs import Needs
+from kernleap.workload.placement import PlacementRegion
 from kernleap.workload.serving.region import ServingRegion
 from kernleap.workload.serving.timed import TimedRegion
 from kernleap.workload.spec import Region
 
-Regions = tuple[Region | ServingRegion | TimedRegion, ...]
+Regions = tuple[Region | ServingRegion | TimedRegion | PlacementRegion, ...]
 
 
 class Kind(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kernleap.model.kernel import Arch
+from kernleap.model.topology import Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,7 @@ class MachineSpec:
     """An emulated machine. Two specs that are equal give equal counts for equal inputs.
 
     `mode` is `counted` (one vCPU, icount, plugin) or `plain` (the same without plugin;
-    used by the benchmark only).
+    used by the benchmark only) or `placed` (many vCPUs in the shape of `topology`).
     """
 
     kind: str = "lab"
@@ -28,6 +29,13 @@ class MachineSpec:
     """Guest seconds of sleep between boot and the first measurement."""
     time_limit_s: float = 300.0
     """Host wall-clock seconds after which a boot counts as *hung*."""
+    topology: Topology | None = None
+    """The shape of a `placed` machine; it carries its own CPU model and memory."""
+
+    @property
+    def profile(self) -> str:
+        """Name of the shape, or an empty string."""
+        return self.topology.name if self.topology else ""
 
 
 _USUAL = {

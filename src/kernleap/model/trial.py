@@ -30,7 +30,8 @@ class Arm:
     name: str
     ref: KernelRef
     role: str
-    """`baseline`, `candidate` or `aa` (the baseline again: the noise floor of this run)."""
+    """`baseline`, `candidate`, `aa` (the baseline again: the noise floor of this run) or
+    `reference` (a candidate with a feature off: says what comes from it, has no verdict)."""
 
 
 @dataclass(frozen=True, slots=True)

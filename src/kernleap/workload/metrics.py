@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from kernleap.model.kernel import Arch
 from kernleap.model.metric import Better, Grade, Metric, Role, qualified
 from kernleap.model.run import Region as PlannedRegion
+from kernleap.model.topology import Topology
+from kernleap.workload.placement import PlacementRegion, SizedRegion, sized
 from kernleap.workload.serving.region import ServingRegion
 from kernleap.workload.serving.timed import TimedRegion
 from kernleap.workload.spec import Region
@@ -76,9 +78,21 @@ ROLES: dict[Role, str] = {
 }
 
 
-Measured = Region | ServingRegion | TimedRegion
+Measured = Region | ServingRegion | TimedRegion | PlacementRegion | SizedRegion
 _MEANINGLESS = {Arch.ARM64: ("rep_iterations",)}
 """What an architecture has nothing of, by the beginning of the quantity's name."""
+
+
+def fitted(regions: Iterable[Measured], topology: Topology | None) -> tuple[Measured, ...]:
+    """The regions, those of placement sized for the shape where there is one.
+
+    Raises:
+        UsageError: a placement workload does not fit the shape.
+    """
+    return tuple(
+        sized(region, topology) if topology and isinstance(region, PlacementRegion) else region
+        for region in regions
+    )
 
 
 def planned_for(regions: Iterable[Measured], arch: Arch = Arch.AMD64) -> tuple[PlannedRegion, ...]:
@@ -113,8 +127,8 @@ def metrics_for(regions: Iterable[Measured], arch: Arch = Arch.AMD64) -> tuple[M
     )
 
 
-def _metrics_of(region: Region | ServingRegion | TimedRegion) -> Iterable[Metric]:
-    if isinstance(region, TimedRegion):
+def _metrics_of(region: Measured) -> Iterable[Metric]:
+    if isinstance(region, TimedRegion | PlacementRegion | SizedRegion):
         yield from region.metrics()
         return
     if isinstance(region, ServingRegion):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from kernleap.workload.placement.region import PLACEMENT
 from kernleap.workload.serving.region import BOOTS, BOOTS_BESIDE_OTHERS, MEMORY_MIB, PROGRAM
 
 MICRO = "micro"
@@ -21,16 +22,21 @@ class Needs:
         boots_by_default: of each arm, where nobody said what to measure.
         guest: what the guest of an emulated machine holds (kernleap.machine.guests).
         memory_mib: of that machine.
+        mode: of that machine (kernleap.model.machine).
     """
 
     boots: int = 5
     boots_by_default: int = 5
     guest: str = "micro"
     memory_mib: int = 512
+    mode: str = "counted"
 
 
 _NEEDS = MappingProxyType(
-    {SERVING: Needs(BOOTS, BOOTS_BESIDE_OTHERS, guest="serving", memory_mib=MEMORY_MIB)}
+    {
+        SERVING: Needs(BOOTS, BOOTS_BESIDE_OTHERS, guest="serving", memory_mib=MEMORY_MIB),
+        PLACEMENT: Needs(mode="placed"),
+    }
 )
 
 

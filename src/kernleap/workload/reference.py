@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from kernleap.model.metric import Metric
 from kernleap.workload import catalogue
 from kernleap.workload.metrics import EVENTS, INSTRUCTIONS, ROLES, metrics_for
+from kernleap.workload.placement import QUANTITIES as PLACED_QUANTITIES
+from kernleap.workload.placement import WORKLOADS
+from kernleap.workload.placement.metrics import LOCALITY
 from kernleap.workload.serving.reference import serving_sections
 from kernleap.workload.spec import FORMS, Region, WorkloadSpec
 
@@ -37,6 +40,15 @@ How the operations of one boot become its one value depends on the form. Lower i
 reported and never called better or worse.
 """
 
+_PLACED = """\
+Placed evidence ([placement.md](placement.md)): what the scheduler decides on an emulated shape of
+machine. Threads are pinned alternately over the last-level caches, released, and watched for a
+second; quantities cover its second half unless they say otherwise. A boot plays each workload a few
+times, and the mean is its value. *Threads* note their CPU time themselves, *trace* is the kernel's
+own account (tracefs); a boot in which the two contradict each other is invalid. Hand-offs and
+wakeups are measured where threads talk.
+"""
+
 
 def metrics_page() -> str:
     """The page as Markdown, ending in a newline."""
@@ -48,6 +60,7 @@ def metrics_page() -> str:
             *_quantities(specs),
             *_workloads(specs),
             *_suites(),
+            *_placement(),
             *_serving(),
         ]
     )
@@ -110,6 +123,20 @@ def _serving() -> Iterable[str]:
         yield f"## {title}\n"
         yield introduction
         yield from _table(head, rows)
+
+
+def _placement() -> Iterable[str]:
+    yield "## Placement\n"
+    yield _PLACED
+    rows = [
+        (f"`{q.name}`", q.unit, "higher" if q.name == LOCALITY else "", q.source, q.description)
+        for q in PLACED_QUANTITIES
+    ]
+    yield from _table(("quantity", "unit", "better", "seen by", "what"), rows)
+    for region in WORKLOADS:
+        yield f"**`{region.name}`**  "
+        yield f"{region.description}  "
+        yield f"Why: {region.why}\n"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterable[str]:

@@ -7,7 +7,10 @@ from dataclasses import replace
 
 from kernleap import kernel
 from kernleap.kernel import Progress
+from kernleap.machine import profiles
+from kernleap.machine.base import Machine
 from kernleap.machine.lab import LabMachine
+from kernleap.machine.placed import PlacedMachine
 from kernleap.machine.registry import Regions, register
 from kernleap.model.errors import UsageError
 from kernleap.model.kernel import KernelImage, KernelRef
@@ -15,6 +18,10 @@ from kernleap.model.machine import MachineSpec
 from kernleap.model.run import ArmInputs
 from kernleap.workload.needs import MICRO, SERVING, Needs
 from kernleap.workload.serving.timed import TimedRegion
+
+_PLACED_SETTLE_S = 0.5
+_PLACED_LIMIT_S = 900.0
+"""Dozens of emulated CPUs share one of the host's, which others may use as well."""
 
 
 @register
@@ -27,8 +34,30 @@ class Lab:
     jobs = None
 
     def fit(self, spec: MachineSpec, needs: Needs) -> MachineSpec:
-        """A machine with the guest and the memory that the suite needs."""
-        return replace(spec, guest=needs.guest, memory_mib=needs.memory_mib)
+        """A machine with the guest, the memory and, for placement, the shape that is needed.
+
+        Raises:
+            UsageError: the profile is of another architecture.
+        """
+        if needs.mode != "placed":
+            return replace(spec, guest=needs.guest, memory_mib=needs.memory_mib, topology=None)
+        shape = spec.topology or profiles.load(profiles.DEFAULT)
+        if shape.arch is not spec.arch:
+            raise UsageError(
+                f"the profile {shape.name} is of {shape.arch} machines, not {spec.arch}",
+                where="--profile",
+                next_step=f"add --arch {shape.arch}, or see kernleap profile list",
+            )
+        return replace(
+            spec,
+            mode="placed",
+            topology=shape,
+            cpu=shape.emulator.cpu,
+            vcpus=shape.cpus,
+            memory_mib=shape.memory_mib,
+            settle_s=_PLACED_SETTLE_S,
+            time_limit_s=_PLACED_LIMIT_S,
+        )
 
     def regions(self, suite: str, chosen: Regions, serving: TimedRegion | None) -> Regions:  # noqa: ARG002
         """The suite as it is: engine and load of the lab's serving are part of its guest."""
@@ -56,6 +85,6 @@ class Lab:
         """By digest, from the cache or where it came from."""
         return kernel.obtain_by_digest(one, spec.arch, offline=offline, progress=progress)
 
-    def open(self, spec: MachineSpec) -> LabMachine:
+    def open(self, spec: MachineSpec) -> Machine:
         """Find the emulator; build guest and plugin."""
-        return LabMachine(spec)
+        return PlacedMachine(spec) if spec.mode == "placed" else LabMachine(spec)

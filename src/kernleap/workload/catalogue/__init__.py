@@ -18,8 +18,11 @@ from typing import Any
 from kernleap.model.errors import UsageError
 from kernleap.workload.needs import MICRO as MICRO
 from kernleap.workload.needs import SERVING as SERVING
+from kernleap.workload.placement import PLACEMENT, WORKLOADS, PlacementRegion
 from kernleap.workload.serving.region import TINY, ServingRegion
 from kernleap.workload.spec import FORMS, Region, WorkloadSpec
+
+AnyRegion = Region | ServingRegion | PlacementRegion
 
 _REQUIRED: dict[str, type] = {
     "description": str,
@@ -93,11 +96,16 @@ def parse(text: str, file: str) -> tuple[WorkloadSpec, ...]:
 
 
 def suites() -> tuple[str, ...]:
-    """Names of the suites: `micro`, `serving` and every tag of the catalogue."""
-    return (MICRO, SERVING, *sorted({tag for spec in load().values() for tag in spec.tags}))
+    """Names of the suites: `micro`, `serving`, `placement` and every tag of the catalogue."""
+    return (
+        MICRO,
+        SERVING,
+        PLACEMENT,
+        *sorted({tag for spec in load().values() for tag in spec.tags}),
+    )
 
 
-def suite(name: str) -> tuple[Region | ServingRegion, ...]:
+def suite(name: str) -> tuple[AnyRegion, ...]:
     """The regions of a suite, in the order they run: each workload in each of its forms.
 
     Raises:
@@ -109,6 +117,8 @@ def suite(name: str) -> tuple[Region | ServingRegion, ...]:
         )
     if name == SERVING:
         return (TINY,)
+    if name == PLACEMENT:
+        return WORKLOADS
     return tuple(
         Region(spec, form)
         for spec in load().values()
@@ -118,9 +128,7 @@ def suite(name: str) -> tuple[Region | ServingRegion, ...]:
     )
 
 
-def select(
-    suite_name: str = MICRO, globs: Sequence[str] = ()
-) -> tuple[Region | ServingRegion, ...]:
+def select(suite_name: str = MICRO, globs: Sequence[str] = ()) -> tuple[AnyRegion, ...]:
     """The regions of a suite that match at least one of `globs` (all, if there are none).
 
     A glob is matched with the workload's name and with `workload/form`: `tcp-*`, `*/1p`,
@@ -143,13 +151,13 @@ def select(
 
 def select_from(
     suite_names: Sequence[str], globs: Sequence[str] = ()
-) -> dict[str, tuple[Region | ServingRegion, ...]]:
+) -> dict[str, tuple[AnyRegion, ...]]:
     """What `select` gives for each of several suites; one of which nothing matches is left out.
 
     Raises:
         UsageError: no such suite, or a glob that matches nothing in any of them.
     """
-    chosen: dict[str, tuple[Region | ServingRegion, ...]] = {}
+    chosen: dict[str, tuple[AnyRegion, ...]] = {}
     for name in dict.fromkeys(suite_names):
         regions = suite(name)
         mine = [glob for glob in globs if any(_matches(region, glob) for region in regions)]
@@ -162,12 +170,14 @@ def select_from(
     return chosen
 
 
-def _matches(region: Region | ServingRegion, glob: str) -> bool:
+def _matches(region: AnyRegion, glob: str) -> bool:
     return fnmatchcase(_workload(region), glob) or fnmatchcase(region.name, glob)
 
 
 def _no_match(
-    glob: str, suite_names: Sequence[str], regions: Sequence[Region | ServingRegion]
+    glob: str,
+    suite_names: Sequence[str],
+    regions: Sequence[AnyRegion],
 ) -> UsageError:
     known = ", ".join(dict.fromkeys(_workload(r) for r in regions))
     which = (
@@ -180,7 +190,7 @@ def _no_match(
     )
 
 
-def _workload(region: Region | ServingRegion) -> str:
+def _workload(region: AnyRegion) -> str:
     return region.name.split("/", 1)[0]
 
 
