@@ -42,6 +42,11 @@ def print_sections(
         click.echo(section_text.markdown(sections), nl=False)
         return
     encoding = (sys.stdout.encoding or "ascii").lower()
-    width = min(_WIDEST, shutil.get_terminal_size((_WIDEST, 24)).columns)
-    text = section_text.text(sections, width=width, ascii_only=not encoding.startswith("utf"))
+    columns = shutil.get_terminal_size((_WIDEST, 24)).columns
+    text = section_text.text(
+        sections,
+        width=min(_WIDEST, columns),
+        widest=columns if sys.stdout.isatty() else None,
+        ascii_only=not encoding.startswith("utf"),
+    )
     click.echo(f"kernleap {kind}: {title}\n\n{text}", nl=False)

@@ -103,7 +103,7 @@ def _priced(arm: ArmCost, patched: bool) -> list[Row]:
     name = clean(arm.arm, 60) + (" (patched: with upkeep)" if patched else "")
     return [
         _outcome(name, arm.change.marginal),
-        _outcome("", arm.change.fully_loaded),
+        _outcome(name, arm.change.fully_loaded),
     ]
 
 

@@ -10,19 +10,35 @@ from kernleap.report.section import SectionView, TableView
 _ASCII = str.maketrans({"\N{MINUS SIGN}": "-", "·": "-", "…": "~", "–": "-", "×": "x"})
 
 
-def text(sections: tuple[SectionView, ...], *, width: int = 100, ascii_only: bool = False) -> str:
-    """Sections one below another; prose is wrapped, tables are as wide as they are."""
-    blocks = [_text(section, width) for section in sections]
+def text(
+    sections: tuple[SectionView, ...],
+    *,
+    width: int = 100,
+    widest: int | None = None,
+    ascii_only: bool = False,
+) -> str:
+    """Sections one below another.
+
+    Args:
+        sections: what to show.
+        width: prose is wrapped there.
+        widest: tables wider than this have a line for each cell; without one, none has.
+        ascii_only: nothing but ASCII.
+    """
+    blocks = [_text(section, width, widest) for section in sections]
     page = "\n\n".join(blocks) + "\n"
     return page.translate(_ASCII).encode("ascii", "replace").decode() if ascii_only else page
 
 
-def _text(section: SectionView, width: int) -> str:
+def _text(section: SectionView, width: int, widest: int | None) -> str:
     lines = [section.title, "=" * len(section.title)]
     for sentence in section.lead:
         lines += textwrap.wrap(sentence, width)
     for table in section.tables:
-        lines += ["", table.title, *(f"  {line}".rstrip() for line in aligned(table))]
+        shown = aligned(table)
+        if widest is not None and len(shown[0]) + 2 > widest:
+            shown = one_below_another(table)
+        lines += ["", table.title, *(f"  {line}".rstrip() for line in shown)]
         lines += textwrap.wrap(table.note, width, initial_indent="  ", subsequent_indent="  ")
     if section.notes:
         lines.append("")
@@ -43,6 +59,19 @@ def aligned(table: TableView) -> list[str]:
         )
         for row in rows
     ]
+
+
+def one_below_another(table: TableView) -> list[str]:
+    """The same with a line for each cell, for tables wider than what they are shown on."""
+    _, *columns = (column.title for column in table.columns)
+    width = max(map(len, columns), default=0)
+    lines = []
+    for row in table.rows:
+        name, *cells = row.cells
+        lines.append(name)
+        pairs = zip(columns, cells, strict=True)
+        lines += [f"  {title.ljust(width)}  {cell}" for title, cell in pairs]
+    return lines
 
 
 def markdown(sections: tuple[SectionView, ...]) -> str:
