@@ -28,6 +28,8 @@ class _Kind:
     grade: Grade
     patterns: tuple[str, ...]
     missing: str
+    leading: tuple[str, ...] = ()
+    """Quantities to tell first where nothing moved."""
     many: bool = False
     """Whether its metrics are told by number rather than by name."""
 
@@ -49,6 +51,7 @@ _KINDS = (
     _Kind(
         "A token on a real machine", Grade.TIMED, ("*",),
         "not measured in this run; --machine here measures configurations of the running kernel",
+        leading=("kernel_time_per_token", "ttft_p99", "tokens_per_second"),
     ),
 )  # fmt: skip
 
@@ -69,7 +72,7 @@ def _link(kind: _Kind, rows: list[tuple[MetricView, FindingView]]) -> ChainLink:
     judged = [(m, f) for m, f in own if m.metric.better is not Better.NEITHER]
     if not judged:
         return ChainLink(kind.title, "", kind.missing, measured=False)
-    text = _tallies(judged) if kind.many else _named(judged)
+    text = _tallies(judged) if kind.many else _named(judged, kind.leading)
     return ChainLink(kind.title, kind.grade.value, text, measured=True)
 
 
@@ -96,10 +99,13 @@ def _tally(rows: list[tuple[MetricView, FindingView]]) -> str:
     return f"{plural(len(rows), 'path')}: {listing(parts)}{middle}"
 
 
-def _named(rows: list[tuple[MetricView, FindingView]]) -> str:
-    """Those that moved, largest first; all of them calm: how many, and the widest interval."""
+def _named(rows: list[tuple[MetricView, FindingView]], leading: tuple[str, ...]) -> str:
+    """Those that moved, largest first; if none did, the leading quantities."""
     moved = [(m, f) for m, f in rows if f.decision in (Decision.BETTER, Decision.WORSE)]
-    chosen = sorted(moved, key=lambda row: -row[1].log_size) or rows
+    chosen = sorted(moved, key=lambda row: -row[1].log_size)
+    if not moved:
+        place = {quantity: number for number, quantity in enumerate(leading)}
+        chosen = sorted(rows, key=lambda row: place.get(row[0].quantity, len(place)))
     told = [f"{m.name} {f.change_text} ({f.interval_text}), {f.word}" for m, f in chosen[:_NAMED]]
     rest = len(rows) - len(told)
     return "; ".join(told) + (f"; and {plural(rest, 'more metric')}" if rest else "")

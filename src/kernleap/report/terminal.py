@@ -6,12 +6,14 @@ On a terminal that cannot show Unicode the same page is drawn in ASCII.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
 from kernleap.model.result import Decision, VerdictDecision
-from kernleap.report.parts import CandidateView, FindingView, MetricView, ReportView
+from kernleap.report.parts import CandidateView, FindingView, ReportView
 from kernleap.report.scale import Scale, scale_of
 from kernleap.report.text import plural, shorten
 
@@ -157,26 +159,25 @@ def _table(page: _Page, view: ReportView, candidate: CandidateView, everything: 
             continue
         page.line()
         page.line(Text(family.title, "bold"))
-        calm = []
-        for metric, finding in members:
-            if finding.moved or everything:
-                _metric(page, metric, finding, label_width, scale)
-            else:
-                calm.append(_name(metric, len(units) > 1))
-        if calm:
+        shown = [(m, f) for m, f in members if f.moved or everything]
+        regions = Counter(m.label for m, _ in shown)
+        region = ""
+        for metric, finding in shown:
+            # Several quantities of one region: its name once, above them.
+            grouped = regions[metric.label] > 1
+            if grouped and metric.label != region:
+                page.line(Text(metric.label, "dim"), indent=2)
+            region = metric.label
+            _metric(page, metric.quantity if grouped else metric.row, finding, label_width, scale)
+        calm = [m.name if len(units) > 1 else m.row for m, f in members if not f.moved]
+        if calm and not everything:
             page.line(Text(f"≈ equivalent: {', '.join(calm)}", "dim"), indent=2)
 
 
-def _name(metric: MetricView, with_quantity: bool) -> str:
-    return metric.name if with_quantity else metric.row
-
-
-def _metric(
-    page: _Page, metric: MetricView, finding: FindingView, label_width: int, scale: Scale
-) -> None:
+def _metric(page: _Page, name: str, finding: FindingView, label_width: int, scale: Scale) -> None:
     style = _STYLES[finding.decision]
     row = Text("  ")
-    row.append(shorten(metric.row, label_width).ljust(label_width))
+    row.append(shorten(name, label_width).ljust(label_width))
     row.append(f"{finding.change_text:>10}", style)
     row.append(" ")
     row.append(_bar(finding, scale), style)
