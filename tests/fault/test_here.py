@@ -163,7 +163,7 @@ def gone(pids: list[int]) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_puts_back_and_the_run_goes_on_later(network, number):
     running, servers = middle_of_a_run(network)
     running.send_signal(number)
@@ -172,7 +172,7 @@ def test_a_signal_puts_back_and_the_run_goes_on_later(network, number):
     assert network.knob() == BEFORE
     assert gone(servers)
     assert "compare --resume" in words
-    if number == signal.SIGTERM:
+    if number != signal.SIGINT:
         return
     before = {r.trial.id for r in records()}
     plan = RunStore.open("latest").plan
@@ -244,3 +244,39 @@ def test_a_knob_that_the_kernel_refuses_stops_the_run_before_it_begins(network):
     assert done.returncode == Exit.USAGE
     assert "refused" in done.stderr
     assert not RunStore.list()
+
+
+def bound(network: Network, engine: str) -> subprocess.Popen[str]:
+    words = ["--streams", "2", "--window-s", "1", "--windows", "9", "--warmup-s", "0.2"]
+    return network.start("bound", "--engine", engine, *words)
+
+
+@pytest.mark.slow
+def test_bound_leaves_nothing_after_sigterm(network):
+    running = bound(network, SERVER)
+    assert running.stderr is not None
+    while "measuring" not in running.stderr.readline():
+        assert running.poll() is None
+    servers = descendants(running.pid)[1:]
+    assert servers
+    running.send_signal(signal.SIGTERM)
+    _, words = running.communicate(timeout=60)
+    assert running.returncode == Exit.INTERRUPTED, words
+    assert gone(servers)
+
+
+@pytest.mark.slow
+def test_bound_leaves_nothing_of_an_engine_that_dies(network):
+    running = bound(network, f"{SERVER} --dies /nowhere/token")
+    _, words = running.communicate(timeout=120)
+    assert running.returncode == Exit.INFRASTRUCTURE
+    assert "by signal 6" in words
+    assert "the weights are gone" in words
+    assert not [pid for pid in descendants(os.getpid()) if "mortal" in command_line(pid)]
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""

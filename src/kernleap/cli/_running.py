@@ -47,14 +47,16 @@ def jobs_for(plan: RunPlan, asked: int | None) -> int:
 
 @contextmanager
 def stopping() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set while the context lasts."""
+    """An event that Ctrl-C, SIGTERM and SIGHUP set while the context lasts."""
     stop = threading.Event()
 
     def handler(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
     previous = {
-        number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, handler)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield stop

@@ -201,7 +201,8 @@ def _put_back(
     """In reverse order; the journal keeps what could not be put back."""
     left: list[tuple[KnobFact, str]] = []
     # A second Ctrl-C would stop it half-way.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    ending = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:
         for fact in reversed(facts):
             if problem := _problem_putting_back(fact, roots):
