@@ -172,12 +172,16 @@ def stored(run) -> str:
 
 
 def test_the_command_prints_the_table_in_every_form(tmp_path, capsys):
-    run = stored(here(knob=(1.05, 1.0), boot=(1.02, 1.0)))
+    other = "host+sysctl:net.core.busy_read=50"
+    factors = {"host": 1.0, KNOB: 1.05, other: 1.02}
+    arms = {name: {RATE: scattered(1000 * f, seed=n)}
+            for n, (name, f) in enumerate(factors.items())}  # fmt: skip
+    run = stored(run_of(arms, refs={name: parse(name) for name in arms}))
     assert cli.run(["tradeoff", run, "--fleet", str(FLEET)]) == 0
     out = capsys.readouterr().out
-    assert f"better than {BOOT}" in out
+    assert f"better than {other}" in out
     assert "EUR a year, marginal" in out
-    assert "Nobody assessed the risk" in out
+    assert "The risk of no row is known" in out
     assert cli.run(["tradeoff", run, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     [table] = document["tables"]
@@ -229,3 +233,4 @@ def test_every_criterion_of_the_table_counts_for_every_row():
     a, b, c = ({"x": Span(v, v)} for v in (1.0, 2.0, 3.0))
     assert dominators([a, b, c]) == ((), (0,), (0, 1))
     assert dominators([a, b | {"y": Span(1, 1)}, c]) == ((), (), ())
+    assert dominators([a | {"y": None}, b | {"y": None}, c]) == ((), (0,), (0, 1))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kernleap.cli._progress import Show
     from kernleap.model.kernel import KernelImage
     from kernleap.model.kernel_facts import HostFacts
+    from kernleap.model.risk import RiskSummary
     from kernleap.model.run import RunData
     from kernleap.risk.library import Library
     from kernleap.risk.profile import RiskProfile
@@ -165,3 +166,13 @@ def run_profiles(run: RunData, bundle: Path | None = None) -> dict[str, RiskProf
     from kernleap.risk.of_run import profiles_of_run
 
     return profiles_of_run(run, library(bundle), confounders, today=today())
+
+
+def risks(run: RunData) -> dict[str, RiskSummary]:
+    """The same in few words, by arm; of an arm on several architectures the first that is known."""
+    profiles = run_profiles(run)
+    found: dict[str, RiskSummary] = {}
+    for one in run.plan.inputs:
+        if one.key in profiles:
+            found.setdefault(one.arm, profiles[one.key].summary())
+    return found

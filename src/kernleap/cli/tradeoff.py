@@ -47,6 +47,7 @@ def command(
       kernleap tradeoff latest --fleet examples/fleet.toml
       kernleap tradeoff 20261123-0512 20261123-0640 --json
     """
+    from kernleap.cli._risk import risks
     from kernleap.cost.fleet_file import load as load_fleet
     from kernleap.cost.tradeoff import tradeoff
     from kernleap.judge import judge
@@ -60,8 +61,9 @@ def command(
     loaded = [RunStore.open(run).load() for run in dict.fromkeys(runs)]
     slack = policy.guard_margin
     tables = tradeoff(
-        [(judge(run, policy), {}) for run in loaded], fleet=described, slack=slack, metric=metric
-    )
+        [(judge(run, policy), risks(run)) for run in loaded],
+        fleet=described, slack=slack, metric=metric,
+    )  # fmt: skip
     if as_json:
         click.echo(json.dumps(view.document(tables, described, slack), indent=1))
         return

@@ -78,13 +78,12 @@ def exact_criteria(
 ) -> dict[str, Span | None]:
     """Criteria that are counted and not measured: risk, and hours (else kinds) of effort.
 
-    A row that nobody assessed has no entry for its risk; it is unknown beside rows that have.
+    A risk that nobody assessed, or of a level that is not known, is None.
     """
-    spans: dict[str, Span | None] = {}
-    if risk is not None:
-        known = risk.level in RISK_LEVELS
-        level = float(RISK_LEVELS.index(risk.level)) if known else 0.0
-        spans["risk"] = Span(level, level) if known else None
+    spans: dict[str, Span | None] = {"risk": None}
+    if risk is not None and risk.level in RISK_LEVELS:
+        level = float(RISK_LEVELS.index(risk.level))
+        spans["risk"] = Span(level, level)
     by_hours = fleet is not None and fleet.rollout is not None
     size = effort.hours if by_hours else float(effort.rank)
     spans["effort"] = None if size is None else Span(size, size)

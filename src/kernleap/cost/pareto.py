@@ -55,9 +55,10 @@ def dominates(one: Known, other: Known) -> bool:
 def dominators(options: Sequence[Known]) -> tuple[tuple[int, ...], ...]:
     """For each option the numbers of those that dominate it.
 
-    Every criterion counts for every option: one that an option lacks is not known of it.
+    A criterion that is known of any option counts for all of them: one that an option lacks is
+    not known of it. One that is known of none is no criterion of this table.
     """
-    names = dict.fromkeys(name for option in options for name in option)
+    names = dict.fromkeys(name for option in options for name in option if option[name] is not None)
     full = [{name: option.get(name) for name in names} for option in options]
     return tuple(
         tuple(place for place, other in enumerate(full) if dominates(other, one)) for one in full

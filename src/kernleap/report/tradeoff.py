@@ -142,8 +142,8 @@ def _notes(table: Table, fleet: Fleet | None, slack: float) -> tuple[str, ...]:
         notes.append("Bill, derived energy and hours need a fleet: --fleet FILE.")
     elif any(o.bill is None and not o.is_baseline for o in table.options):
         notes.append("Only timed throughput has a price; counts have none.")
-    if all(o.risk is None for o in table.options):
-        notes.append("Nobody assessed the risk of these kernels.")
+    if all(_risk(o) == UNKNOWN for o in table.options):
+        notes.append("The risk of no row is known; the standings leave it out.")
     if any(o.run for o in table.options):
         notes.append("Rows with a run's id were measured again in another run; nothing is pooled.")
     return tuple(notes)
