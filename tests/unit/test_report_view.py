@@ -205,7 +205,7 @@ def test_undecided_says_how_many_boots_would_decide(made: Made) -> None:
         ("tcp-1b", "TCP and UDP"),
         ("epoll-1024", "Readiness"),
         ("fork-exit", "Processes and threads"),
-        ("pipeline-parallel", "pipeline"),
+        ("tensor-parallel", "tensor"),
         ("", "Other"),
     ],
 )

@@ -7,6 +7,10 @@ years later; an unknown name forms a family of its own.
 from __future__ import annotations
 
 _FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "Placement",
+        ("placement", "spin", "ping-pong", "pipeline", "serving-shape", "crowd", "single"),
+    ),
     ("System calls", ("syscall", "getppid", "clock")),
     ("Pipes and eventfd", ("pipe", "eventfd")),
     ("Unix sockets", ("unix",)),
@@ -18,7 +22,6 @@ _FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Processes and threads", ("fork", "thread", "clone", "exec", "spawn")),
     ("Serving", ("serving",)),
     ("Imported results", ("imported",)),
-    ("Placement", ("placement",)),
 )
 
 FORMS: dict[str, str] = {
@@ -26,6 +29,8 @@ FORMS: dict[str, str] = {
     "2p-fifo": "two processes, FIFO",
     "2p-batch": "two processes, BATCH",
     "2p-other": "two processes, OTHER",
+    "scattered": "scattered over the caches, then released",
+    "control": "control: the feature must leave it alone",
 }
 """What the forms of the micro suite mean, in words."""
 

@@ -21,6 +21,7 @@ from kernleap.report import marks, svg
 from kernleap.report.bars import BarRow, bar_rows
 from kernleap.report.overview import overview
 from kernleap.report.parts import FindingView, MetricView, ReportView
+from kernleap.report.placement import in_words, timeline
 from kernleap.report.scale import scale_of
 from kernleap.report.tails import shift_plot
 from kernleap.report.text import number, plural, signed
@@ -120,7 +121,9 @@ def environment() -> Environment:
         forest=svg.forest,
         forest_axis=svg.forest_axis,
         mark=marks.mark,
+        in_words=in_words,
         shift_plot=shift_plot,
+        timeline=timeline,
         strip=svg.strip,
         symbols=marks.SYMBOLS,
         rows_of=_rows_of,

@@ -14,6 +14,7 @@ from kernleap.model.result import Decision, Finding, VerdictDecision
 from kernleap.model.run import RunData
 from kernleap.report.architectures import ArchPanel
 from kernleap.report.explain import Explanation, RecurringFunction
+from kernleap.report.placement import PlacementView
 
 if TYPE_CHECKING:
     from kernleap.judge import NoiseFloor
@@ -275,6 +276,8 @@ class ReportView:
     """Schedule-dependent forms and events: reported, never a gain or a loss."""
     architectures: tuple[ArchPanel, ...]
     """Each candidate on two architectures, where the run has several."""
+    placement: tuple[PlacementView, ...]
+    """Pictures of where threads ran, where the run looked at placement."""
     noise: NoiseView | None
     failures: tuple[FailureView, ...]
     warnings: tuple[str, ...]

@@ -35,6 +35,7 @@ from kernleap.report.parts import (
     ReportView,
     Tally,
 )
+from kernleap.report.placement import placements
 from kernleap.report.tails import tails
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def view(judgement: Judgement, run: RunData) -> ReportView:
         secondary=rest,
         behaviour=behaviour,
         architectures=panels(primary, (c.arm for c in candidates)),
+        placement=placements(run),
         noise=noise_view(judgement.noise),
         failures=_failures(judgement, run, by_name),
         warnings=tuple(text.clean(w, 400) for w in judgement.warnings),
