@@ -200,6 +200,15 @@ def test_without_rights_the_missing_package_is_one_line_to_run(small: Path, prog
     assert "called" not in done.stderr
 
 
+@pytest.mark.parametrize("words", [["--machine", "here"], ["--machine=here"]])
+def test_the_running_machine_needs_no_emulator(small: Path, programs: Path, words) -> None:
+    pretend_ready(small)
+    command = as_nobody([small / "bin" / "kernleap", *words, "compare", "host", "host"])
+    assert "qemu" not in run(command, PATH=str(programs)).stderr
+    command = as_nobody([small / "bin" / "kernleap", "compare", "host", "host", *words])
+    assert "qemu" not in run(command, PATH=str(programs)).stderr
+
+
 def test_yes_allows_sudo_and_is_not_passed_on(small: Path, programs: Path, place: Path) -> None:
     pretend_ready(small)
     calls = place / "calls"
