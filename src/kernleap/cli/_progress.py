@@ -160,7 +160,7 @@ class Bars:
             parts.append(f"{len(moment.running)} running")
         if moment.left_s and moment.left_s >= 1:
             parts.append(f"about {clock_text(moment.left_s)} left")
-        self._update("booting and counting", moment.done, moment.total, " · ".join(parts))
+        self._update("running trials", moment.done, moment.total, " · ".join(parts))
 
     def _update(self, name: str, done: int, total: int, note: str) -> None:
         with self._lock:
@@ -171,5 +171,5 @@ class Bars:
                 completed=done,
                 total=total or None,
                 note=note,
-                visible=not 0 < total <= done or name == "booting and counting",
+                visible=not 0 < total <= done or name == "running trials",
             )

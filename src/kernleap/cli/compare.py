@@ -266,5 +266,5 @@ def _announce(store: RunStore, show: Show) -> None:
     plan = store.plan
     stored = len(store.finished())
     left = f", {stored} of them stored already" if stored else ""
-    show.say(f"run {plan.id}: {len(plan.trials)} boots{left}")
+    show.say(f"run {plan.id}: {len(plan.trials)} {plan.trial_word}s{left}")
     show.say(f"  in {store.path}")
