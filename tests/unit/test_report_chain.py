@@ -13,7 +13,7 @@ from kernleap.report.parts import MetricView
 from kernleap.report.view import view
 from report_data import make
 
-TITLES = ["Kernel paths", "A token in the lab", "Placement", "A token on a real machine"]
+TITLES = ["Kernel paths", "A token in the lab", "Placement", "A token on a real machine", "Money"]
 
 
 def regraded(metric: MetricView, name: str, grade: Grade) -> MetricView:
@@ -26,14 +26,15 @@ def test_a_micro_run_reaches_the_first_link_and_no_further() -> None:
     shown = view(*make(candidates=("7.2",)))
     chain = shown.candidates[0].chain
     assert [link.title for link in chain] == TITLES
-    assert [link.measured for link in chain] == [True, False, False, False]
+    assert [link.measured for link in chain] == [True, False, False, False, False]
     paths = sum(
         m.quantity == "kernel_instructions" and m.form != "2p-other"
         for family in shown.primary
         for m in family.metrics
     )
     assert chain[0].text.startswith(f"{paths} paths: ")
-    assert all("not " in link.text and not link.grade for link in chain[1:])
+    assert all("not " in link.text and not link.grade for link in chain[1:-1])
+    assert "no fleet given" in chain[-1].text
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,11 @@ from kernleap.cli._formats import FORMATS
 from kernleap.model.errors import InfrastructureError, UsageError
 
 if TYPE_CHECKING:
+    from kernleap.cost.fleet import Fleet
     from kernleap.judge import Judgement
     from kernleap.judge.policy import Policy
+    from kernleap.model.run import RunData
+    from kernleap.report.parts import ReportView
     from kernleap.store import RunStore
 
 STDOUT = Path("-")
@@ -72,24 +75,25 @@ def judged(runs: Sequence[str], policy_path: Path | None) -> Judgement:
     return judge(join([RunStore.open(run).load() for run in runs]), load(policy_path))
 
 
-def judge_and_report(stores: Sequence[RunStore], policy: Policy, outputs: Outputs) -> int:
+def judge_and_report(
+    stores: Sequence[RunStore], policy: Policy, outputs: Outputs, fleet: Fleet | None = None
+) -> int:
     """Judge what is stored, write the reports, print the table; the exit code of the verdict.
 
     Several runs are judged as one; the copies beside a run are those of that run alone.
 
     Raises:
+        UsageError: runs that cannot be joined, or a fleet that cannot be priced.
         InfrastructureError: the run cannot be read, or an asked-for file not written.
     """
     from rich.console import Console
 
-    from kernleap.judge import exit_code, judge
+    from kernleap.judge import exit_code
     from kernleap.judge.join import join
     from kernleap.report import terminal
-    from kernleap.report.view import view
 
     run = join([store.load() for store in stores])
-    judgement = judge(run, policy)
-    page = view(judgement, run)
+    judgement, page = assess(run, policy, fleet)
     for form in FORMATS:
         path = outputs.paths.get(form.name)
         kept = form.stored if len(stores) == 1 else ""
@@ -105,6 +109,27 @@ def judge_and_report(stores: Sequence[RunStore], policy: Policy, outputs: Output
     if STDOUT not in outputs.paths.values():
         terminal.render(page, Console(highlight=False), everything=outputs.everything)
     return exit_code(judgement.verdicts)
+
+
+def assess(run: RunData, policy: Policy, fleet: Fleet | None) -> tuple[Judgement, ReportView]:
+    """The judgement of a run with all that is known of its kernels, and its report."""
+    from kernleap.cli._evidence import evidence_of
+    from kernleap.cli._risk import run_profiles, today
+    from kernleap.cost.assemble import cost
+    from kernleap.cost.effect import evidence
+    from kernleap.judge import judge
+    from kernleap.report.beyond import beyond
+    from kernleap.report.view import view
+
+    profiles, day = run_profiles(run), today()
+    judgement = judge(run, policy, evidence_of(run, profiles, None), day)
+    priced = None
+    if fleet is not None:
+        plan = run.plan
+        priced = cost(fleet, evidence(judgement), run=plan.id, baseline=plan.baseline.name)
+        if policy.constraints.pays_back_days is not None:
+            judgement = judge(run, policy, evidence_of(run, profiles, priced), day)
+    return judgement, view(judgement, run, beyond(profiles, priced))
 
 
 def _keep(store: RunStore, name: str, text: str) -> None:

@@ -31,6 +31,12 @@ policy_file = click.option(
     type=click.Path(path_type=Path),
     help="Judge by this TOML file instead of the built-in policy.",
 )
+fleet_file = click.option(
+    "--fleet",
+    "fleet_path",
+    type=click.Path(path_type=Path),
+    help="A fleet (docs/cost.md): prices what was timed, for the report and the policy.",
+)
 jobs = click.option(
     "--jobs",
     type=click.IntRange(min=1),

@@ -79,6 +79,7 @@ class Wanted:
     help="Only these (tcp-*, */1p, pipe/2p-*); may be given several times.",
 )
 @_options.policy_file
+@_options.fleet_file
 @_machines.options
 @_serving.options
 @click.option(
@@ -113,11 +114,13 @@ def command(ctx: click.Context, /, **options: Any) -> int:
       kernleap compare debian:7.1 debian:7.2 --suite placement --profile two-llc
       kernleap compare --resume latest
     """
+    from kernleap.cost.fleet_file import load as load_fleet
     from kernleap.judge.policy import load
 
     outputs = Outputs.of(options)
     outputs.check()
     policy = load(options["policy_path"])
+    fleet = load_fleet(options["fleet_path"]) if options["fleet_path"] else None
     with showing(options["quiet"]) as show:
         if options["resume"] is None:
             if options["retry_failed"]:
@@ -127,7 +130,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
             _refuse_changes(ctx)
             store = _resume(options, show)
         show.say("judging")
-    return judge_and_report([store], policy, outputs)
+    return judge_and_report([store], policy, outputs, fleet)
 
 
 def _wanted(ctx: click.Context, options: dict[str, Any]) -> Wanted:

@@ -14,8 +14,11 @@ from kernleap.cli._judging import Outputs, judge_and_report
 @click.command(name="report")
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @_options.policy_file
+@_options.fleet_file
 @_options.outputs
-def command(runs: tuple[str, ...], policy_path: Path | None, **options: Any) -> int:
+def command(
+    runs: tuple[str, ...], policy_path: Path | None, fleet_path: Path | None, **options: Any
+) -> int:
     """Judge RUN again, perhaps by another policy, and show the report.
 
     RUN is an id, the beginning of one, a path, or `latest` (the default). Several runs of the
@@ -26,13 +29,16 @@ def command(runs: tuple[str, ...], policy_path: Path | None, **options: Any) -> 
     Examples:
       kernleap report
       kernleap report latest --policy gate.toml --json -
-      kernleap report 20261123-0512 20261123-0640
+      kernleap report 20261123-0512 20261123-0640 --fleet examples/fleet.toml
       kernleap report latest --markdown comment.md --junit junit.xml --sarif kernel.sarif
     """
+    from kernleap.cost.fleet_file import load as load_fleet
     from kernleap.judge.policy import load
     from kernleap.store import RunStore
 
     outputs = Outputs.of(options)
     outputs.check()
     policy = load(policy_path)
-    return judge_and_report([RunStore.open(run) for run in runs or ("latest",)], policy, outputs)
+    fleet = load_fleet(fleet_path) if fleet_path else None
+    stores = [RunStore.open(run) for run in runs or ("latest",)]
+    return judge_and_report(stores, policy, outputs, fleet)

@@ -92,7 +92,7 @@ def _kernels(result: CostResult) -> SectionView:
     return SectionView(
         id="kernels",
         title="What each kernel is worth",
-        lead=tuple(_sentence(result, arm) for arm in result.arms),
+        lead=tuple(sentence(result, arm) for arm in result.arms),
         tables=tuple(tables),
         notes=_notes(result),
     )
@@ -117,7 +117,8 @@ def _outcome(name: str, one: Outcome) -> Row:
     return Row(cells, tone)
 
 
-def _sentence(result: CostResult, arm: ArmCost) -> str:
+def sentence(result: CostResult, arm: ArmCost) -> str:
+    """What a kernel is worth, or why that is not known, in words."""
     name, known = clean(arm.arm, 80), arm.evidence
     if arm.change and known.throughput:
         chance = arm.change.fully_loaded.pays_back

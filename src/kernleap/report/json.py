@@ -47,6 +47,8 @@ def render(view: ReportView) -> dict[str, Any]:
         "architectures": [_panel(p) for p in view.architectures],
         "noise": _fields(view.noise.floor) if view.noise else None,
         "failures": [_fields(f) for f in view.failures],
+        "risk": view.beyond.risk_data,
+        "cost": view.beyond.cost_data,
         "warnings": view.warnings,
         "trials": [_trial(r) for r in view.run.records],
         "plan": view.run.plan,

@@ -35,6 +35,7 @@ def _render(view: ReportView, rows: int) -> str:
     blocks = [f"## kernleap: {plain(view.title)}"]
     for candidate in view.candidates:
         blocks += _candidate(view, candidate, rows)
+    blocks += _risk(view)
     blocks += _trust(view)
     blocks.append(
         f"<sub>{plain(view.subtitle)} · evidence: {', '.join(view.grades) or 'none'} · "
@@ -89,6 +90,17 @@ def _table(rows: Iterable[tuple[MetricView, FindingView]]) -> str:
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _risk(view: ReportView) -> list[str]:
+    if view.beyond.risk is None:
+        return []
+    lines = []
+    for arm in view.beyond.risk.arms:
+        points = [point.text for point in arm.points if point.severity != "note"][:3]
+        told = f": {plain('; '.join(points))}" if points else ""
+        lines.append(f"- {plain(arm.label)}: **{plain(arm.level_text)}**{told}")
+    return [f"Risk as of {view.beyond.risk.day}:\n" + "\n".join(lines)]
 
 
 def _trust(view: ReportView) -> list[str]:

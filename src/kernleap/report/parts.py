@@ -18,6 +18,7 @@ from kernleap.report.placement import PlacementView
 
 if TYPE_CHECKING:
     from kernleap.judge import NoiseFloor
+    from kernleap.report.beyond import Beyond
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +289,8 @@ class ReportView:
     reproduce_text: str
     """What that command does."""
     """The command that runs the same inputs again and compares every count."""
+    beyond: Beyond
+    """Risk and cost."""
     command: str
     """The command this run was made with."""
 

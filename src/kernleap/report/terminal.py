@@ -48,6 +48,7 @@ _ASCII = str.maketrans(
     }
 )
 _BAR_CELLS = 6
+_RISK_POINTS = 3
 _NARROWEST = 60
 
 
@@ -71,6 +72,7 @@ def render(view: ReportView, console: Console, *, everything: bool = False) -> N
     _behaviour(page, view)
     for candidate in view.candidates:
         _confounders(page, candidate)
+    _beyond(page, view)
     _noise(page, view)
     _failures(page, view)
     _warnings(page, view)
@@ -293,6 +295,24 @@ def _confounders(page: _Page, candidate: CandidateView) -> None:
             page.line(Text(item.why, "dim"), indent=4)
     if len(candidate.confounders) > 12:
         page.line(Text(f"and {len(candidate.confounders) - 12} more", "dim"), indent=2)
+
+
+def _beyond(page: _Page, view: ReportView) -> None:
+    """Risk in a few lines, cost in its main sentences; the other renderings have all of it."""
+    if risk := view.beyond.risk:
+        page.heading("Risk", f"as of {risk.day}")
+        for arm in risk.arms:
+            page.line(Text.assemble((arm.label, "bold"), f"  {arm.level_text}"), indent=2)
+            for point in [p for p in arm.points if p.severity != "note"][:_RISK_POINTS]:
+                page.line(Text(f"• {point.text}  [{point.area}]", "dim"), indent=4)
+        for name in risk.stale:
+            page.line(Text(f"stale: {name}", "yellow"), indent=2)
+    for section in view.beyond.sections:
+        if not section.lead:
+            continue
+        page.heading(section.title)
+        for sentence in section.lead:
+            page.line(sentence, indent=2)
 
 
 def _noise(page: _Page, view: ReportView) -> None:

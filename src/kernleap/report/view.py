@@ -17,6 +17,7 @@ from kernleap.model.run import RunData, RunPlan
 from kernleap.model.trial import Arm, TrialRecord, TrialStatus
 from kernleap.report import text
 from kernleap.report.architectures import panels
+from kernleap.report.beyond import Beyond
 from kernleap.report.chain import links
 from kernleap.report.explain import explanation, recurring, responsible
 from kernleap.report.families import FORMS, family_of
@@ -57,9 +58,9 @@ _LEADING_QUANTITY = "kernel_instructions"
 _MOVERS = 12
 
 
-def view(judgement: Judgement, run: RunData) -> ReportView:
-    """The report of a judged run. Pure: no clock, no file, no terminal."""
-    plan = run.plan
+def view(judgement: Judgement, run: RunData, more: Beyond | None = None) -> ReportView:
+    """The report of a judged run, and what is known beyond it. Pure: no clock, file or terminal."""
+    plan, more = run.plan, more or Beyond()
     arms = tuple(_arm(arm, run) for arm in plan.arms)
     by_name = {arm.name: arm for arm in arms}
     metrics = _metrics(judgement, plan, by_name)
@@ -68,7 +69,7 @@ def view(judgement: Judgement, run: RunData) -> ReportView:
     behaviour = tuple(m for m in metrics if _is_behaviour(m.metric))
     rest = tuple(m for m in metrics if m.name not in leading and not _is_behaviour(m.metric))
     candidates = tuple(
-        _candidate(judgement, by_name[arm.name], primary, metrics)
+        _candidate(judgement, by_name[arm.name], primary, metrics, more)
         for arm in plan.arms
         if arm.role == "candidate"
     )
@@ -98,6 +99,7 @@ def view(judgement: Judgement, run: RunData) -> ReportView:
         boots_text=boots,
         reproduce=_again(run),
         reproduce_text=_AGAIN.get(plan.trial_word, _AGAIN["trial"]),
+        beyond=more,
         command=text.clean(shlex.join(plan.command), 1000),
     )
 
@@ -292,6 +294,7 @@ def _candidate(
     arm: ArmView,
     primary: tuple[MetricView, ...],
     metrics: tuple[MetricView, ...],
+    more: Beyond,
 ) -> CandidateView:
     verdict = judgement.verdicts.get(arm.name)
     pairs = [(m, f) for m in primary for f in m.findings if f.arm == arm.name]
@@ -324,7 +327,7 @@ def _candidate(
             (f.finding, f.explanation) for m, f in moved if m.metric.arch is primary[0].metric.arch
         ),
         confounders=tuple(_confounder(c) for c in judgement.confounders.get(arm.name, ())),
-        chain=links(metrics, arm.name),
+        chain=(*links(metrics, arm.name), more.link(arm.name)),
         tails=tails(metrics, arm.name),
     )
 
