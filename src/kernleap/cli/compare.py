@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from kernleap import __version__
-from kernleap.cli import _machines, _options, _serving
+from kernleap.cli import _allreduce, _machines, _options, _serving
 from kernleap.cli._judging import Outputs, judge_and_report
 from kernleap.cli._progress import Show, showing
 from kernleap.model.errors import UsageError
@@ -22,6 +22,7 @@ from kernleap.model.trial import TrialStatus
 if TYPE_CHECKING:
     from kernleap.model.run import Part
     from kernleap.store import RunStore
+    from kernleap.workload.allreduce.region import AllreduceRegion
     from kernleap.workload.serving.timed import TimedRegion
 
 _OF_A_NEW_RUN = (
@@ -36,6 +37,7 @@ _OF_A_NEW_RUN = (
     "profile",
     "no_off_arm",
     *_serving.NAMES,
+    *_allreduce.NAMES,
 )
 """Options that a stored plan has settled; a resumed run cannot change them."""
 
@@ -55,6 +57,7 @@ class Wanted:
     """One for each architecture."""
     serving: TimedRegion | None
     """Engine and load as the options have them, on real machines; None: none was given."""
+    allreduce: AllreduceRegion
     off_arms: bool
     """For placement: boot each candidate that has the feature once more with it off."""
 
@@ -82,6 +85,7 @@ class Wanted:
 @_options.fleet_file
 @_machines.options
 @_serving.options
+@_allreduce.options
 @click.option(
     "--no-off-arm",
     is_flag=True,
@@ -144,6 +148,7 @@ def _wanted(ctx: click.Context, options: dict[str, Any]) -> Wanted:
         suites=tuple(options["suite"].split(",")) if options["suite"] else (),
         workloads=options["workload"],
         serving=_serving.region(ctx),
+        allreduce=_allreduce.region(ctx),
         machines=_machines.asked(ctx),
         off_arms=not options["no_off_arm"],
     )
@@ -159,7 +164,7 @@ def _parts(wanted: Wanted) -> list[Part]:
     from kernleap.machine import kind_of
     from kernleap.model.run import Part
     from kernleap.workload import fitted, metrics_for, planned_for, select_from
-    from kernleap.workload.needs import needs_of
+    from kernleap.workload.needs import ALLREDUCE, needs_of
 
     parts = []
     for asked in wanted.machines:
@@ -169,7 +174,8 @@ def _parts(wanted: Wanted) -> list[Part]:
             alone = wanted.suites or len(kind.suites) == 1
             usual = needs.boots if alone else needs.boots_by_default
             machine = kind.fit(asked, needs)
-            chosen = fitted(kind.regions(suite, regions, wanted.serving), machine.topology)
+            asked_for = (wanted.allreduce,) if suite == ALLREDUCE else regions
+            chosen = fitted(kind.regions(suite, asked_for, wanted.serving), machine.topology)
             parts.append(
                 Part(
                     suite=suite,

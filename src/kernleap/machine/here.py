@@ -33,6 +33,8 @@ from kernleap.model.serving import ServingProfile, ServingWindow
 from kernleap.model.trial import Samples, Trial, TrialRecord, TrialStatus
 from kernleap.probe.accounting import sample_machine
 from kernleap.probe.serving_windows import Observation, observe
+from kernleap.workload.allreduce.region import PROGRAMS, AllreduceRegion
+from kernleap.workload.allreduce.run import reduce
 from kernleap.workload.serving.client import client_values
 from kernleap.workload.serving.engines import ServeOptions, Serving, parse_engine, serve
 from kernleap.workload.serving.timed import TimedRegion, window_values
@@ -87,7 +89,9 @@ class HereMachine:
     ) -> TrialRecord:
         """Set the knobs, serve, measure, put everything back; see TrialRunner."""
         ref = plan.arm(trial.arm).ref
-        regions = [TimedRegion.from_plan(r) for r in plan.parts[trial.part].regions]
+        planned = plan.parts[trial.part].regions
+        reduced = [AllreduceRegion.from_plan(r) for r in planned if r.program in PROGRAMS]
+        regions = [TimedRegion.from_plan(r) for r in planned if r.program not in PROGRAMS]
         facts: dict[str, Any] = {**self._facts, "knobs": [], "noise": {}}
         samples: list[Samples] = []
         warnings: list[str] = []
@@ -103,6 +107,8 @@ class HereMachine:
                         seen = self._measure(region, trial.seed, workdir, facts, stop)
                         samples += _samples(region, seen)
                         warnings += _warnings(seen)
+                    for number, one in enumerate(reduced):
+                        samples += _reduce(one, workdir / f"ranks-{number}", facts, stop)
             except UsageError as error:
                 status, reason = TrialStatus.INVALID, str(error)
             except _EngineLost as lost:
@@ -187,6 +193,25 @@ class HereMachine:
         if region not in self._warm:
             self._warm[region] = self._stack.enter_context(serve(ref, options))
         return self._warm[region]
+
+
+def _reduce(
+    region: AllreduceRegion, workdir: Path, facts: dict[str, Any], stop: threading.Event
+) -> list[Samples]:
+    def check() -> None:
+        if stop.is_set():
+            raise Interrupted
+
+    try:
+        seen = reduce(region, workdir, while_waiting=check)
+    except InfrastructureError as error:
+        raise _EngineLost(_line(error)) from error
+    facts["allreduce"] = seen.facts
+    units = {metric.quantity: metric.unit for metric in region.metrics()}
+    return [
+        Samples(f"{region.name}/{quantity}", units[quantity], values)
+        for quantity, values in seen.values.items()
+    ]
 
 
 def _line(error: InfrastructureError) -> str:

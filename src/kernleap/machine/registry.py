@@ -11,13 +11,14 @@ from kernleap.model.errors import UsageError
 from kernleap.model.kernel import KernelImage, KernelRef
 from kernleap.model.machine import MachineSpec
 from kernleap.model.run import ArmInputs
+from kernleap.workload.allreduce.region import AllreduceRegion
 from kernleap.workload.needs import Needs
 from kernleap.workload.placement import PlacementRegion
 from kernleap.workload.serving.region import ServingRegion
 from kernleap.workload.serving.timed import TimedRegion
 from kernleap.workload.spec import Region
 
-Regions = tuple[Region | ServingRegion | TimedRegion | PlacementRegion, ...]
+Regions = tuple[Region | ServingRegion | TimedRegion | PlacementRegion | AllreduceRegion, ...]
 
 
 class Kind(Protocol):

@@ -9,6 +9,7 @@ from kernleap.model.kernel import Arch
 from kernleap.model.metric import Better, Grade, Metric, Role, qualified
 from kernleap.model.run import Region as PlannedRegion
 from kernleap.model.topology import Topology
+from kernleap.workload.allreduce.region import AllreduceRegion
 from kernleap.workload.placement import PlacementRegion, SizedRegion, sized
 from kernleap.workload.serving.region import ServingRegion
 from kernleap.workload.serving.timed import TimedRegion
@@ -78,7 +79,7 @@ ROLES: dict[Role, str] = {
 }
 
 
-Measured = Region | ServingRegion | TimedRegion | PlacementRegion | SizedRegion
+Measured = Region | ServingRegion | TimedRegion | PlacementRegion | SizedRegion | AllreduceRegion
 _MEANINGLESS = {Arch.ARM64: ("rep_iterations",)}
 """What an architecture has nothing of, by the beginning of the quantity's name."""
 
@@ -128,7 +129,7 @@ def metrics_for(regions: Iterable[Measured], arch: Arch = Arch.AMD64) -> tuple[M
 
 
 def _metrics_of(region: Measured) -> Iterable[Metric]:
-    if isinstance(region, TimedRegion | PlacementRegion | SizedRegion):
+    if isinstance(region, TimedRegion | PlacementRegion | SizedRegion | AllreduceRegion):
         yield from region.metrics()
         return
     if isinstance(region, ServingRegion):

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from kernleap.workload.allreduce.region import BOOTS as ALLREDUCE_BOOTS
+from kernleap.workload.allreduce.region import PROGRAM as _ALLREDUCE
 from kernleap.workload.placement.region import PLACEMENT
 from kernleap.workload.serving.region import BOOTS, BOOTS_BESIDE_OTHERS, MEMORY_MIB, PROGRAM
 
+ALLREDUCE = _ALLREDUCE
+"""The suite of all-reduce between processes."""
 MICRO = "micro"
 """The suite of all workloads of the catalogue."""
 SERVING = PROGRAM
@@ -36,6 +40,7 @@ _NEEDS = MappingProxyType(
     {
         SERVING: Needs(BOOTS, BOOTS_BESIDE_OTHERS, guest="serving", memory_mib=MEMORY_MIB),
         PLACEMENT: Needs(mode="placed"),
+        ALLREDUCE: Needs(ALLREDUCE_BOOTS, ALLREDUCE_BOOTS),
     }
 )
 

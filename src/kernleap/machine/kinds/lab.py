@@ -16,7 +16,7 @@ from kernleap.model.errors import UsageError
 from kernleap.model.kernel import KernelImage, KernelRef
 from kernleap.model.machine import MachineSpec
 from kernleap.model.run import ArmInputs
-from kernleap.workload.needs import MICRO, SERVING, Needs
+from kernleap.workload.needs import ALLREDUCE, MICRO, SERVING, Needs
 from kernleap.workload.serving.timed import TimedRegion
 
 _PLACED_SETTLE_S = 0.5
@@ -59,8 +59,14 @@ class Lab:
             time_limit_s=_PLACED_LIMIT_S,
         )
 
-    def regions(self, suite: str, chosen: Regions, serving: TimedRegion | None) -> Regions:  # noqa: ARG002
+    def regions(self, suite: str, chosen: Regions, serving: TimedRegion | None) -> Regions:
         """The suite as it is: engine and load of the lab's serving are part of its guest."""
+        if suite == ALLREDUCE:
+            raise UsageError(
+                "all-reduce is timed, and the lab has no clock to time by",
+                where="--suite",
+                next_step="add --machine here",
+            )
         if serving is not None:
             raise UsageError(
                 "the lab serves its own model with its own load",

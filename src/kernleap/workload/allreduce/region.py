@@ -14,6 +14,8 @@ PROGRAM = "allreduce"
 """Suite, first part of the metrics' names, and `program` of a planned region (`allreduce:gloo`)."""
 BOOTS = 10
 GLOO, NCCL = "gloo", "nccl"
+PROGRAMS = tuple(f"{PROGRAM}:{backend}" for backend in (GLOO, NCCL))
+"""`program` of planned regions."""
 MOST_RANKS = 64
 MOST_BYTES = 1 << 30
 

@@ -52,9 +52,7 @@ def python_with_torch() -> str:
             [python, "-c", look], check=False, capture_output=True, timeout=_FIND_LIMIT_S
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UsageError(
-            f"{python} cannot be run", where=PYTHON, cause=str(error)
-        ) from error
+        raise UsageError(f"{python} cannot be run", where=PYTHON, cause=str(error)) from error
     if found.returncode:
         raise UsageError(
             "all-reduce needs torch, which this Python does not have",
@@ -124,17 +122,21 @@ def _read(path: Path, region: AllreduceRegion) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             raw = json.loads(file.read(_MOST_BYTES))
-        counts = [*(raw[name] for name in _COUNTS), *raw["took_ns"]]
-        if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in counts):
-            raise ValueError("a count that is none")
-        if len(raw["took_ns"]) != region.operations or raw["ended_ns"] <= raw["began_ns"]:
-            raise ValueError("it is of another load")
+        _check(raw, region)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InfrastructureError(
             "a rank left no readable result", where=str(path), cause=str(error)[:200]
         ) from error
     assert isinstance(raw, dict)
     return raw
+
+
+def _check(raw: dict[str, Any], region: AllreduceRegion) -> None:
+    counts = [*(raw[name] for name in _COUNTS), *raw["took_ns"]]
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in counts):
+        raise ValueError("a count that is none")
+    if len(raw["took_ns"]) != region.operations or raw["ended_ns"] <= raw["began_ns"]:
+        raise ValueError("it is of another load")
 
 
 def _values(
@@ -146,7 +148,7 @@ def _values(
     bandwidth = region.size_bytes * region.operations / elapsed_s / 1e6
 
     def each(*names: str) -> float:
-        return sum(result[name] for name in names for result in results) / region.operations
+        return float(sum(r[name] for name in names for r in results)) / region.operations
 
     single = {
         "latency_p90": float(np.quantile(latency, 0.9)),

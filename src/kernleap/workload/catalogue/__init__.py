@@ -16,13 +16,15 @@ from types import MappingProxyType
 from typing import Any
 
 from kernleap.model.errors import UsageError
+from kernleap.workload.allreduce.region import AllreduceRegion
+from kernleap.workload.needs import ALLREDUCE as ALLREDUCE
 from kernleap.workload.needs import MICRO as MICRO
 from kernleap.workload.needs import SERVING as SERVING
 from kernleap.workload.placement import PLACEMENT, WORKLOADS, PlacementRegion
 from kernleap.workload.serving.region import TINY, ServingRegion
 from kernleap.workload.spec import FORMS, Region, WorkloadSpec
 
-AnyRegion = Region | ServingRegion | PlacementRegion
+AnyRegion = Region | ServingRegion | PlacementRegion | AllreduceRegion
 
 _REQUIRED: dict[str, type] = {
     "description": str,
@@ -96,11 +98,12 @@ def parse(text: str, file: str) -> tuple[WorkloadSpec, ...]:
 
 
 def suites() -> tuple[str, ...]:
-    """Names of the suites: `micro`, `serving`, `placement` and every tag of the catalogue."""
+    """Names of the suites: `micro`, `serving`, `placement`, `allreduce` and every tag."""
     return (
         MICRO,
         SERVING,
         PLACEMENT,
+        ALLREDUCE,
         *sorted({tag for spec in load().values() for tag in spec.tags}),
     )
 
@@ -119,6 +122,8 @@ def suite(name: str) -> tuple[AnyRegion, ...]:
         return (TINY,)
     if name == PLACEMENT:
         return WORKLOADS
+    if name == ALLREDUCE:
+        return (AllreduceRegion(),)
     return tuple(
         Region(spec, form)
         for spec in load().values()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from kernleap.imported.formats import FORMATS
 from kernleap.imported.quantities import QUANTILES, QUANTITIES
 from kernleap.model.metric import Better, Metric
+from kernleap.workload.allreduce import region as allreduce
 from kernleap.workload.metrics import metrics_for
 from kernleap.workload.serving import client, timed
 from kernleap.workload.serving.client import ClientQuantity
@@ -52,6 +53,12 @@ All of these tools count from when a request was *sent*.
 """
 
 
+_ALLREDUCE = """\
+Timed evidence, from `compare --machine here --suite allreduce` ([allreduce.md](allreduce.md)):
+metrics `allreduce/BACKEND-RANKSxBYTES/QUANTITY`. A trial is one group of fresh processes.
+"""
+
+
 def serving_sections() -> Iterator[tuple[str, str, Table]]:
     """Title, introduction and table of each section, in order."""
     counted = [m for m in metrics_for([TINY]) if m.unit.endswith("/token")]
@@ -64,13 +71,14 @@ def serving_sections() -> Iterator[tuple[str, str, Table]]:
     yield "Serving: what a token costs a real machine", _SERVER, _table(timed.QUANTITIES)
     yield "Serving: what the client sees", _CLIENT, _table(client.QUANTITIES)
     yield "Serving: imported results", _IMPORTED, _imported()
+    yield "All-reduce between processes", _ALLREDUCE, _table(allreduce.QUANTITIES)
 
 
 def _counted(metric: Metric) -> tuple[str, ...]:
     return f"`{metric.quantity}`", metric.unit, _better(metric.better), metric.description
 
 
-def _table(quantities: Iterable[ClientQuantity]) -> Table:
+def _table(quantities: Iterable[ClientQuantity | allreduce.Quantity]) -> Table:
     rows = ((f"`{q.name}`", q.unit, _better(q.better), q.formula, q.source) for q in quantities)
     return ("quantity", "unit", "better", "formula", "source"), rows
 
