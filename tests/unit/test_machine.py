@@ -192,7 +192,8 @@ def test_events_of_arm64_begin_at_the_vectors_themselves():
         "switches": (0xFFFF80008002C010,),
         "interrupts": (
             *(0xFFFF800080010A80, 0xFFFF800080010C80),
-            *(0xFFFF800080012C80, 0xFFFF800080013480, 0xFFFF800080013C80),
+            *(0xFFFF800080012A80, 0xFFFF800080012C80, 0xFFFF800080013280, 0xFFFF800080013480),
+            *(0xFFFF800080013A80, 0xFFFF800080013C80),
         ),
         "faults": (0xFFFF800080052DA8,),
         "ipis": (0xFFFF800080042148,),

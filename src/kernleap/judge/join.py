@@ -51,24 +51,23 @@ def join(runs: Sequence[RunData]) -> RunData:
         block += 1 + max((trial.block for trial in run.plan.trials), default=-1)
         trials += renumbered.values()
     ids = tuple(run.plan.id for run in runs)
-    kconfigs = {arm: text for run in reversed(runs) for arm, text in run.kconfigs.items()}
+    kconfigs = {key: text for run in reversed(runs) for key, text in run.kconfigs.items()}
+    keys = dict.fromkeys(one.key for run in runs for one in run.plan.inputs)
     plan = dataclasses.replace(
         first.plan,
         id="+".join(ids),
         created=max(run.plan.created for run in runs),
         trials=tuple(trials),
         parts=tuple(part for run in runs for part in run.plan.parts),
-        inputs=tuple(_inputs(runs, arm.name) for arm in first.plan.arms),
+        inputs=tuple(_inputs(runs, key) for key in keys),
         command=(),
     )
     return RunData(plan, tuple(records), kconfigs, {**first.extra, "runs": ids})
 
 
-def _inputs(runs: Sequence[RunData], arm: str) -> ArmInputs:
-    """The inputs of an arm from the run that knows most of them."""
-    known = [one for run in runs for one in run.plan.inputs if one.arm == arm]
-    if not known:
-        return ArmInputs(arm, "", "", {})
+def _inputs(runs: Sequence[RunData], key: str) -> ArmInputs:
+    """The kernel of that key from the run that knows most of it."""
+    known = [one for run in runs for one in run.plan.inputs if one.key == key]
     return max(known, key=lambda one: (bool(one.kernel_sha256), bool(one.kconfig_sha256)))
 
 
@@ -83,12 +82,12 @@ def _check_arms(first: RunPlan, other: RunPlan) -> None:
             f"{', '.join(name for name, _ in there)}",
             next_step="report them one by one, or run them with the same references in one order",
         )
-    kernels = {one.arm: one.kernel_sha256 for one in first.inputs}
+    kernels = {one.key: one.kernel_sha256 for one in first.inputs}
     for one in other.inputs:
-        known = kernels.get(one.arm, "")
+        known = kernels.get(one.key, "")
         if known and one.kernel_sha256 and known != one.kernel_sha256:
             raise UsageError(
-                f"the arm {one.arm} is another kernel in each of these runs",
+                f"the arm {one.key} is another kernel in each of these runs",
                 where=f"{first.id} and {other.id}",
                 cause=f"SHA-256 {known[:12]}… and {one.kernel_sha256[:12]}…",
                 next_step="run both with the same kernel: name its exact release",

@@ -36,7 +36,7 @@ class _Entries:
 
     named: dict[str, re.Pattern[str]]
     one_of: dict[str, tuple[str, ...]]
-    vectors: dict[str, tuple[tuple[str, tuple[int, ...]], ...]] = field(default_factory=dict)
+    vectors: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = field(default_factory=dict)
 
 
 _SOFTIRQS = ("handle_softirqs", "__do_softirq")
@@ -69,13 +69,9 @@ _ENTRIES: dict[Arch, _Entries] = {
         one_of={"softirqs": _SOFTIRQS, "ipis": ("do_handle_IPI", "ipi_handler")},
         # The very first instruction, or an operation that an interrupt hit would be longer by the
         # way from there to the first function. Processors that need a mitigation on the way in
-        # from user space have vector tables of their own, which end in the common one.
-        vectors={
-            "interrupts": (
-                ("vectors", (_EL1_IRQ, _EL0_IRQ)),
-                ("__bp_harden_el1_vectors", (_EL0_IRQ,)),
-            )
-        },
+        # from user space use a table of their own; from user space it goes on in the common one,
+        # behind the first instruction there.
+        vectors={"interrupts": (("vectors", "__bp_harden_el1_vectors"), (_EL1_IRQ, _EL0_IRQ))},
     ),
 }
 REQUIRED = ("syscalls", "schedules", "switches", "wakeups", "interrupts", "faults")
@@ -102,8 +98,8 @@ def event_entries(kallsyms: Iterable[str], arch: Arch = Arch.AMD64) -> dict[int,
         if first := next((n for n in names if n in known), None):
             found[event] = {known[first]}
     ordered = sorted(known.values()) if entries.vectors else []
-    for event, tables in entries.vectors.items():
-        for name, offsets in tables:
+    for event, (tables, offsets) in entries.vectors.items():
+        for name in tables:
             starts = _tables_at(known[name], ordered) if name in known else ()
             found.setdefault(event, set()).update(at + o for at in starts for o in offsets)
     return {
