@@ -112,13 +112,15 @@ def test_every_event_of_an_operation_is_seen(first) -> None:
     assert usual("pipe/2p-fifo/syscalls") == 4
     assert usual("pipe/2p-fifo/switches") == usual("pipe/2p-fifo/wakeups") == 2
     assert usual("mmap-248k/1p/faults") == 62
-    assert usual("tcp-1b/1p/softirqs") == 1
-    # 62 pages take longer than a tick, and what ticks do is in no operation.
+    assert usual("tcp-1b/1p/softirqs") == 2
+    # Ticks hit some operations, and what they do is in none, unless another task is scheduled.
     hit = samples["arm64:mmap-248k/1p/interrupts"] > 0
     paths = samples["arm64:mmap-248k/1p/kernel_instructions"]
     assert 0 < np.count_nonzero(hit) < len(hit)
     assert np.array_equal(hit, samples["arm64:mmap-248k/1p/interrupt_instructions"] > 0)
-    assert np.median(paths[hit]) == pytest.approx(np.median(paths[~hit]), rel=0.001)
+    alone = hit & (samples["arm64:mmap-248k/1p/schedules"] == 0)
+    assert alone.any()
+    assert paths[alone] == pytest.approx(np.median(paths[~hit]), rel=0.0005)
 
 
 @dataclass(frozen=True)
