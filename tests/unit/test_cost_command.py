@@ -172,3 +172,31 @@ def test_figures_have_the_digits_that_matter():
     ]  # fmt: skip
     assert payback(Figure(10, 5, float("inf"))) == "10 days (5 days to never)"
     assert with_interval(Figure(1.5, 1.5, 1.5)) == "1.500"
+
+
+def test_a_report_with_a_fleet_says_what_it_is_worth(faster, tmp_path, capsys):
+    page = tmp_path / "report.html"
+    cli.run(["report", faster, "--fleet", FLEET, "--html", str(page)])
+    assert "What each kernel is worth" in capsys.readouterr().out
+    html = page.read_text()
+    assert '<section id="kernels">' in html
+    cli.run(["report", faster, "--html", str(page)])
+    assert "What each kernel is worth" not in capsys.readouterr().out
+    assert 'id="kernels"' not in page.read_text()
+
+
+def test_a_policy_holds_what_does_not_pay_back_in_time(faster, tmp_path, capsys):
+    """Fully loaded 7.2 pays back in a quarter; marginal in years, and the patched one never."""
+    policy, loaded = tmp_path / "p.toml", tmp_path / "loaded.toml"
+    policy.write_text('grades = ["timed"]\n[primary]\nmetrics = ["*/tokens_per_second"]\n'
+                      "[cost]\npays_back_days = 120\n")  # fmt: skip
+    loaded.write_text(Path(FLEET).read_text().replace('accounting = "marginal"',
+                                                      'accounting = "fully loaded"'))  # fmt: skip
+
+    def verdicts(fleet: str) -> dict[str, list[str]]:
+        cli.run(["report", faster, "--policy", str(policy), "--fleet", fleet, "--json", "-"])
+        document = json.loads(capsys.readouterr().out)
+        return {v["arm"]: [r["rule"] for r in v["reasons"]] for v in document["verdict"]}
+
+    assert "cost.pays_back_days" in verdicts(FLEET)["7.2"]
+    assert "cost.pays_back_days" not in verdicts(str(loaded))["7.2"]
