@@ -132,6 +132,10 @@ def _patches(profile: RiskProfile) -> str:
     return f"not counted ({marks})" if marks else ""
 
 
+def _marks(profile: RiskProfile) -> str:
+    return ", ".join(f"{mark.meaning} ({mark.text})" for mark in profile.build.marks) or "none"
+
+
 def _signature(profile: RiskProfile) -> str:
     found = profile.facts.signature
     if not found.present:
@@ -174,6 +178,7 @@ _ROWS: tuple[tuple[str, Callable[[RiskProfile], str]], ...] = (
     ("distribution", lambda p: p.lifecycle.distribution),
     ("supported until", lambda p: p.supported_until or ""),
     ("patches", _patches),
+    ("marks", _marks),
     ("patch level", lambda p: p.build.patch_level),
     ("scheduler", lambda p: p.build.scheduler),
     ("BPF schedulers", lambda p: p.build.sched_ext),
