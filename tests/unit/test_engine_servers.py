@@ -336,3 +336,11 @@ def test_no_reply_is_its_own_error():
 def test_vllm_that_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "vLLM is not installed" in str(refused("vllm", options(tmp_path)))
+
+
+def test_a_server_that_lists_no_models_serves_one_nobody_knows(tmp_path):
+    engine = parse_engine(f"command:{SERVER} tgi {{port}} --api-key hunter2")
+    with serve(engine, options(tmp_path, ready_path="/health")) as serving:
+        assert serving.model_name == "tiny"  # what requests name
+        assert serving.facts.model_name == "unknown"
+        assert serving.facts.command_line[-2:] == ("--api-key", "[hidden]")

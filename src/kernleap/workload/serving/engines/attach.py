@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from kernleap.model.errors import InfrastructureError, UsageError
+from kernleap.workload.serving.engines.base import EngineFacts, Form, Serving
 from kernleap.workload.serving.engines.http import Address, NoReplyError, Reply, get, parse_address
 from kernleap.workload.serving.engines.ports import listeners
+from kernleap.workload.serving.engines.redact import redacted
 from kernleap.workload.serving.proc import descendants
 
 _RELAYS = frozenset({"docker-proxy", "rootlessport", "rootlesskit", "pasta", "slirp4netns"})
@@ -105,14 +107,46 @@ def tree_pids(root: int | None) -> tuple[int, ...]:
 
 
 def command_line(root: int | None) -> tuple[str, ...]:
-    """The command line of a process, empty if it cannot be read."""
+    """The command line of a process without its secrets, empty if it cannot be read."""
     if root is None:
         return ()
     try:
         words = Path(f"/proc/{root}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
     except OSError:
         return ()
-    return tuple(word.decode("utf-8", "replace") for word in words)
+    return redacted(word.decode("utf-8", "replace") for word in words)
+
+
+def attached(
+    engine: str,
+    version: str,
+    address: Address,
+    *,
+    form: Form,
+    model: str,
+    root: int | None,
+    more: Mapping[str, str] | None = None,
+    one_event_per_token: bool = False,
+) -> Serving:
+    """A server that someone else started, with what is known of it; `root` as of `tree_root`."""
+    return Serving(
+        address=address,
+        form=form,
+        model_name=model,
+        tree_root=root,
+        one_event_per_token=one_event_per_token,
+        facts=EngineFacts(
+            engine=engine,
+            version=version,
+            managed=False,
+            address=str(address),
+            form=form,
+            model_name=model,
+            command_line=command_line(root),
+            pids=tree_pids(root),
+            more=dict(more or {}),
+        ),
+    )
 
 
 def process_name(pid: int) -> str:

@@ -18,6 +18,7 @@ from kernleap.workload.serving.engines.base import (
     register,
 )
 from kernleap.workload.serving.engines.readiness import Launch, started
+from kernleap.workload.serving.engines.redact import redacted
 
 _READY_PATHS = ("/health", "/v1/models", "/")
 
@@ -64,9 +65,10 @@ class Command:
         with started(launch, options) as (process, address):
             form = options.form or Form.OPENAI_COMPLETIONS
             try:
-                model = served_model(address, self.name)
+                model = known = served_model(address, self.name)
             except InfrastructureError:
-                model = options.model  # it need not list models to serve one
+                # It need not list models to serve one; requests must name something.
+                model, known = options.model, "unknown"
             yield Serving(
                 address=address,
                 form=form,
@@ -79,8 +81,8 @@ class Command:
                     managed=True,
                     address=str(address),
                     form=form,
-                    model_name=model,
-                    command_line=process.argv,
+                    model_name=known,
+                    command_line=redacted(process.argv),
                     pids=tuple(process.pids()),
                 ),
             )

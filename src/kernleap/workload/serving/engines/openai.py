@@ -8,13 +8,11 @@ from contextlib import contextmanager
 from kernleap.workload.serving.engines.attach import (
     address_problem,
     ask,
-    command_line,
+    attached,
     served_model,
-    tree_pids,
     tree_root,
 )
 from kernleap.workload.serving.engines.base import (
-    EngineFacts,
     Form,
     ServeOptions,
     Serving,
@@ -42,19 +40,4 @@ class OpenAi:
         root = tree_root(address)
         form = options.form or Form.OPENAI_COMPLETIONS
         server = ask(address, "/v1/models", "OpenAI-compatible").server
-        yield Serving(
-            address=address,
-            form=form,
-            model_name=model,
-            tree_root=root,
-            facts=EngineFacts(
-                engine=self.name,
-                version=server or "unknown",
-                managed=False,
-                address=str(address),
-                form=form,
-                model_name=model,
-                command_line=command_line(root),
-                pids=tree_pids(root),
-            ),
-        )
+        yield attached(self.name, server or "unknown", address, form=form, model=model, root=root)

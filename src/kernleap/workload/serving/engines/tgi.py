@@ -14,13 +14,11 @@ from contextlib import contextmanager
 from kernleap.workload.serving.engines.attach import (
     address_problem,
     ask,
-    command_line,
+    attached,
     not_that_engine,
-    tree_pids,
     tree_root,
 )
 from kernleap.workload.serving.engines.base import (
-    EngineFacts,
     Form,
     ServeOptions,
     Serving,
@@ -65,21 +63,8 @@ class Tgi:
         # The launcher is the parent of the router, which listens, and of the model's shards.
         root = tree_root(address, lambda name: name.startswith("text-generation"))
         form = options.form or Form.TGI
-        yield Serving(
-            address=address,
-            form=form,
-            model_name=model,
-            tree_root=root,
+        yield attached(
+            self.name, version, address, form=form, model=model, root=root,
             one_event_per_token=True,
-            facts=EngineFacts(
-                engine=self.name,
-                version=version,
-                managed=False,
-                address=str(address),
-                form=form,
-                model_name=model,
-                command_line=command_line(root),
-                pids=tree_pids(root),
-                more={k: str(info[k]) for k in _RECORDED if info.get(k) is not None},
-            ),
-        )
+            more={k: str(info[k]) for k in _RECORDED if info.get(k) is not None},
+        )  # fmt: skip

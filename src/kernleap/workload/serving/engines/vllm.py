@@ -39,6 +39,7 @@ from kernleap.workload.serving.engines.base import (
 from kernleap.workload.serving.engines.http import Address, parse_address
 from kernleap.workload.serving.engines.process import ServerProcess
 from kernleap.workload.serving.engines.readiness import Launch, started
+from kernleap.workload.serving.engines.redact import redacted
 from kernleap.workload.serving.models import TINY
 from kernleap.workload.serving.tiny_hf import tiny_directory
 
@@ -109,7 +110,7 @@ class Vllm:
                 address=str(address),
                 form=form,
                 model_name=model,
-                command_line=process.argv if process else command_line(root),
+                command_line=redacted(process.argv) if process else command_line(root),
                 threads=options.threads if process else None,
                 pids=tuple(process.pids()) if process else tree_pids(root),
             ),
