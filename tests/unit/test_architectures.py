@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from kernleap.cli import run as run_cli
+from kernleap.cli._inputs import Inputs, add_off_arms
+from kernleap.cli._progress import showing
+from kernleap.experiment.plan import make_arms
 from kernleap.judge import judge
 from kernleap.judge.policy import load
+from kernleap.kernel import parse_ref
 from kernleap.model.errors import Exit
-from kernleap.model.kernel import Arch
+from kernleap.model.kernel import Arch, KernelImage, Provenance
 from kernleap.model.machine import usual_machine
 from kernleap.model.metric import qualified
 from kernleap.model.result import Decision
@@ -186,6 +191,30 @@ def test_a_policy_means_a_quantity_on_every_architecture() -> None:
             assert policy.is_guarded(metric) == policy.is_guarded(twin)
             assert policy.margin(metric) == policy.margin(twin)
     assert any(policy.is_primary(m) for m in there.values())
+
+
+def test_the_arm_with_a_feature_off_boots_the_kernels_of_its_candidate(tmp_path: Path) -> None:
+    arms = make_arms([parse_ref("debian:7.1"), parse_ref("debian:7.2")])
+    images = {}
+    for arm in arms:
+        for arch in Arch:
+            kconfig = tmp_path / f"{arm.name}-{arch}"
+            kconfig.write_text("CONFIG_SCHED_CACHE=y\n" if "7.2" in arm.name else "")
+            images[qualified(arm.name, arch)] = KernelImage(
+                arm.ref,
+                arm.name,
+                arch,
+                tmp_path,
+                f"{arm.name}-{arch}",
+                Provenance("debian"),
+                kconfig,
+            )
+    with showing(quiet=True) as show:
+        more, inputs = add_off_arms(arms, Inputs(images, ()), show)
+    (off,) = [arm for arm in more if arm.role == "reference"]
+    for arch in Arch:
+        assert inputs.images[qualified(off.name, arch)].sha256 == f"debian:7.2-{arch}"
+    assert inputs.images.keys() == {qualified(arm.name, arch) for arm in more for arch in Arch}
 
 
 def test_an_unknown_architecture_and_one_processor_for_two_are_refused(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernleap.cli._progress import Show
 from kernleap.model.errors import InfrastructureError
-from kernleap.model.kernel import KernelImage
+from kernleap.model.kernel import Arch, KernelImage
 from kernleap.model.machine import MachineSpec
 from kernleap.model.metric import qualified
 from kernleap.model.run import ArmInputs, Part
@@ -70,17 +70,25 @@ def add_off_arms(arms: Sequence[Arm], inputs: Inputs, show: Show) -> tuple[tuple
     from kernleap.kernel.feature import has_feature
     from kernleap.model.feature import CACHE_AWARE
 
-    candidates = [arm for arm in arms if arm.role == "candidate"]
-    having = {a.name for a in candidates if has_feature(inputs.images[a.name], CACHE_AWARE)}
+    arches = [arch for arch in Arch if qualified(arms[0].name, arch) in inputs.images]
+    having = {
+        arm.name
+        for arm in arms
+        if arm.role == "candidate"
+        for arch in arches
+        if has_feature(inputs.images[qualified(arm.name, arch)], CACHE_AWARE)
+    }
     more = with_off_arms(arms, CACHE_AWARE, having)
-    by_ref = {arm.ref.base: inputs.images[arm.name] for arm in arms}
     for arm in more:
         if arm.role == "reference":
             show.say(
                 f"{arm.name} is booted as well: {CACHE_AWARE.title} off, to tell what comes from "
                 "it (--no-off-arm leaves it out)"
             )
-    images = {arm.name: inputs.images.get(arm.name) or by_ref[arm.ref.base] for arm in more}
+    images: dict[str, KernelImage] = {}
+    for arch in arches:
+        by_ref = {arm.ref.base: inputs.images[qualified(arm.name, arch)] for arm in arms}
+        images |= {qualified(arm.name, arch): by_ref[arm.ref.base] for arm in more}
     return more, replace(inputs, images=images)
 
 
