@@ -86,6 +86,7 @@ def test_the_same_in_words(faster, capsys):
     assert "The two are alternatives, never added." in out
     assert "Energy was not measured: J/token is derived" in out
     assert "no measured effect" not in out
+    assert "NOT SETTLED" not in out
 
 
 def test_the_same_command_gives_the_same_bytes(faster, capsys):
@@ -97,6 +98,12 @@ def test_the_same_command_gives_the_same_bytes(faster, capsys):
     other = json.loads(capsys.readouterr().out)
     here, there = (d["kernels"][0]["change"]["marginal"] for d in (json.loads(first), other))
     assert here["per_year"]["low"] == pytest.approx(there["per_year"]["low"], rel=1e-3)
+
+
+def test_an_effect_of_an_open_sign_says_so(capsys):
+    arms = {"7.0": {RATE: scattered(1000, 0.1)}, "7.2": {RATE: scattered(1010, 0.1, seed=5)}}
+    assert cli.run(["cost", FLEET, stored(run_of(arms))]) == 0
+    assert "7.2: NOT SETTLED" in " ".join(capsys.readouterr().out.split())
 
 
 def test_counts_are_told_and_never_priced(lab, capsys):
@@ -170,6 +177,7 @@ def test_figures_have_the_digits_that_matter():
     assert [days(v) for v in (195.2, 3285.0, 73_000.0, float("inf"))] == [
         "195 days", "9.0 years", "200 years", "never",
     ]  # fmt: skip
+    assert days(-225.4) == "\N{MINUS SIGN}225 days"
     assert payback(Figure(10, 5, float("inf"))) == "10 days (5 days to never)"
     assert with_interval(Figure(1.5, 1.5, 1.5)) == "1.500"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kernleap.cli._bound_text import SCHEMA
 from kernleap.cost import ceiling
 from kernleap.cost.assemble import cost
 from kernleap.cost.effect import evidence
@@ -145,6 +146,13 @@ def test_counts_with_a_bound_are_a_ceiling_and_marked(tmp_path):
     assert cost(fleet, (one,), ceiling=nothing).arms[0].at_most is None
 
 
+def test_what_this_version_prints_as_a_bound_is_read(tmp_path):
+    assert SCHEMA in ceiling.SCHEMAS
+    load_ = {"streams": 8, "rate": 12.5, "arrivals": "poisson"}
+    found = ceiling.load(bound(tmp_path, schema=SCHEMA, load=load_))
+    assert found.what == "llama.cpp, 12.5 requests/s"
+
+
 def test_a_timed_effect_needs_no_ceiling(tmp_path):
     one = known({"7.0": arm(1, 1), "7.2": arm(1.05, 2)})
     result = cost(load(ROOT / "examples/fleet.toml"), (one,), ceiling=ceiling.load(bound(tmp_path)))
@@ -154,7 +162,7 @@ def test_a_timed_effect_needs_no_ceiling(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"schema": 2}, "schema 2"),
+        ({"schema": 9}, "schema 9"),
         ({"bound": {}}, "no such document: KeyError"),
         ({"bound": {"most": 3, "settled": True}}, "a share is from 0 to 1"),
         ({"bound": {"most": 0.1, "settled": False}}, "too noisy"),

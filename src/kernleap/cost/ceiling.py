@@ -12,7 +12,8 @@ from pathlib import Path
 
 from kernleap.model.errors import UsageError
 
-SCHEMA = 1
+SCHEMAS = (1, 2)
+"""Of the documents of `kernleap bound --json`; what is read here is the same in both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,14 @@ def load(path: Path) -> Ceiling:
     except (OSError, ValueError) as error:
         raise _wrong(path, str(error)) from error
     try:
-        if document["schema"] != SCHEMA:
-            raise _wrong(path, f"schema {document['schema']!r}, and this version reads {SCHEMA}")
+        if document["schema"] not in SCHEMAS:
+            known = " and ".join(map(str, SCHEMAS))
+            raise _wrong(path, f"schema {document['schema']!r}, and this version reads {known}")
         bound, engine, load_ = document["bound"], document["engine"], document["load"]
         most, settled = float(bound["most"]), bool(bound["settled"])
-        what = f"{engine['engine']}, {int(load_['streams'])} streams"
+        rate = load_.get("rate")
+        how = f"{float(rate):g} requests/s" if rate else f"{int(load_['streams'])} streams"
+        what = f"{engine['engine']}, {how}"
     except (KeyError, TypeError, ValueError) as error:
         raise _wrong(path, f"no such document: {type(error).__name__} {error}") from error
     if not 0 <= most <= 1:

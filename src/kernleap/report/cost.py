@@ -123,8 +123,10 @@ def sentence(result: CostResult, arm: ArmCost) -> str:
     if arm.change and known.throughput:
         chance = arm.change.fully_loaded.pays_back
         often = "" if chance is None else f", and a rollout ever pays back with {chance:.0%}"
+        ratio = known.throughput.ratio
+        settled = "" if ratio.high < 1 or ratio.low > 1 else "NOT SETTLED, may help or harm: "
         return (
-            f"{name}: {change(known.throughput.ratio)} {clean(known.throughput.name)} [timed]; "
+            f"{name}: {settled}{change(ratio)} {clean(known.throughput.name)} [timed]; "
             f"a year costs {with_interval(arm.change.marginal.per_year, signed=True)} to "
             f"{with_interval(arm.change.fully_loaded.per_year, signed=True)} "
             f"{result.fleet.currency}, marginal to fully loaded{often} (fully loaded)."

@@ -41,10 +41,11 @@ def days(value: float) -> str:
     """`195 days`, `9.0 years`, `never`."""
     if math.isinf(value):
         return NEVER
-    if value >= 3 * 365:
-        years = value / 365
-        return f"{years:,.1f} years" if years < 100 else f"{years:,.0f} years"
-    return f"{value:,.0f} days"
+    sign, size = MINUS if value < 0 else "", abs(value)
+    if size >= 3 * 365:
+        years = size / 365
+        return f"{sign}{years:,.1f} years" if years < 100 else f"{sign}{years:,.0f} years"
+    return f"{sign}{size:,.0f} days"
 
 
 def payback(figure: Figure) -> str:
