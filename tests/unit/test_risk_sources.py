@@ -13,6 +13,7 @@ from kernleap.kernel.patches import patches_of_tree, read_patches
 from kernleap.machine.inventory import inventory
 from kernleap.model.errors import UsageError
 from kernleap.model.kernel_facts import DkmsEntry, HostModule
+from kernleap.risk.cve_match import Built, built
 
 FIRST = """\
 From: A
@@ -125,7 +126,24 @@ TREE = {
     ],
 )
 def test_makefiles_tell_what_a_file_depends_on(name, wanted, tmp_path):
-    assert conditions(write(tmp_path, TREE), [name]) == {name: wanted}
+    ways = None if wanted is None else (wanted,)
+    assert conditions(write(tmp_path, TREE), [name]) == {name: ways}
+
+
+def test_a_file_of_several_objects_has_several_ways(tmp_path):
+    tree = write(
+        tmp_path,
+        TREE
+        | {
+            "net/tls/Makefile": "obj-$(CONFIG_A) += a.o common.o\nobj-$(CONFIG_B) += b.o\n"
+            "b-y += common.o part.o\nobj-$(CONFIG_A) += loose.o\nobj-y += loose.o\n"
+        },
+    )
+    found = conditions(tree, ["net/tls/common.c", "net/tls/loose.c"])
+    assert found["net/tls/common.c"] == (("A", "NET", "TLS"), ("B", "NET", "TLS"))
+    assert found["net/tls/loose.c"] == (("NET", "TLS"),)
+    config = {"NET": "y", "TLS": "m", "A": "n", "B": "m"}
+    assert built(["net/tls/common.c"], config, "amd64", found)[0] is Built.MODULE
 
 
 def test_what_is_no_tree_is_refused(tmp_path):

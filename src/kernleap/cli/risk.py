@@ -130,7 +130,7 @@ def _subjects(refs: Sequence[str], options: dict[str, Any], library: Library) ->
 
 def _conditions(
     tree: Path, files: list[str], *, given: bool
-) -> dict[str, tuple[str, ...] | None] | None:
+) -> dict[str, tuple[tuple[str, ...], ...] | None] | None:
     """Of a `tree:` that is only a build directory (O=), there are no makefiles to read."""
     from kernleap.kernel.kbuild import conditions
 

@@ -33,12 +33,17 @@ class _Makefile:
 
 
 _Reader = Callable[[str], _Makefile | None]
+_Way = frozenset[str]
+Ways = tuple[tuple[str, ...], ...]
+_ALWAYS: frozenset[_Way] = frozenset({frozenset()})
+_MAX_WAYS = 64
 
 
-def conditions(tree: Path, files: Iterable[str]) -> dict[str, tuple[str, ...] | None]:
-    """For each source file the options that must all be on; None if the tree does not tell.
+def conditions(tree: Path, files: Iterable[str]) -> dict[str, Ways | None]:
+    """For each source file the ways in which it gets built; None if the tree does not tell.
 
-    An empty tuple means: always built.
+    A way is the options that must all be on, an empty one means: always built. A file may be
+    part of several objects, and is built if any of its ways is open.
 
     Raises:
         UsageError: it is no kernel tree.
@@ -55,50 +60,64 @@ def conditions(tree: Path, files: Iterable[str]) -> dict[str, tuple[str, ...] | 
     def makefile(directory: str) -> _Makefile | None:
         return _read(tree / directory)
 
-    found: dict[str, tuple[str, ...] | None] = {}
+    found: dict[str, Ways | None] = {}
     for name in files:
-        options: set[str] = set()
-        found[name] = tuple(sorted(options)) if _collect(name, makefile, options) else None
+        ways = _of_file(name, makefile)
+        found[name] = tuple(sorted(tuple(sorted(way)) for way in ways)) or None
     return found
 
 
-def _collect(name: str, makefile: _Reader, options: set[str]) -> bool:
-    """Add what a source file depends on; False if that is not known."""
+def _of_file(name: str, makefile: _Reader) -> frozenset[_Way]:
+    """The ways of a source file; none if they are not known."""
     directory, _, base = name.rpartition("/")
     if not directory or ".." in name or not name.endswith(_SOURCES):
-        return False
+        return frozenset()
     wanted = base.rpartition(".")[0] + ".o"
     # A directory without a makefile is named in that of a directory above: `kvm-y += vmx/vmx.o`.
     while (here := makefile(directory)) is None and directory:
         directory, _, last = directory.rpartition("/")
         wanted = f"{last}/{wanted}"
-    if here is None or not directory or not _up(wanted, here, options, frozenset()):
-        return False
-    return _entered(directory, makefile, options)
+    if here is None or not directory:
+        return frozenset()
+    return _both(_up(wanted, here, frozenset()), _entered(directory, makefile))
 
 
-def _entered(directory: str, makefile: _Reader, options: set[str]) -> bool:
-    """Add what it takes for a directory to be entered from the top; False if not known."""
+def _entered(directory: str, makefile: _Reader) -> frozenset[_Way]:
+    """The ways in which a directory is entered from the top; none if they are not known."""
+    ways = _ALWAYS
     while directory and directory + "/" not in _TOPS:
         directory, _, last = directory.rpartition("/")
         there = makefile(directory)
         if not directory and (there is None or f"{last}/" not in there.parents):
-            return True  # entered by rules of its own in the top makefile
-        if there is None or not _up(f"{last}/", there, options, frozenset()):
-            return False
-    return True
+            return ways  # entered by rules of its own in the top makefile
+        if there is None:
+            return frozenset()
+        ways = _both(ways, _up(f"{last}/", there, frozenset()))
+    return ways
 
 
-def _up(name: str, makefile: _Makefile, options: set[str], seen: frozenset[str]) -> bool:
-    """From an object up to `obj`, through the composites it is part of; the first way counts."""
+def _up(name: str, makefile: _Makefile, seen: frozenset[str]) -> frozenset[_Way]:
+    """From an object up to `obj`, through every composite it is part of."""
+    found: set[_Way] = set()
     if name in seen:
-        return False
+        return frozenset()
     for parent, option in makefile.parents.get(name, ()):
-        added = options | ({option} if option else set())
-        if parent in {"obj", "lib"} or _up(f"{parent}.o", makefile, added, seen | {name}):
-            options.update(added)
-            return True
-    return False
+        own = frozenset({option}) if option else frozenset()
+        above = _ALWAYS
+        if parent not in {"obj", "lib"}:
+            above = _up(f"{parent}.o", makefile, seen | {name})
+        found.update(own | way for way in above)
+    return _least(found)
+
+
+def _both(first: frozenset[_Way], second: frozenset[_Way]) -> frozenset[_Way]:
+    return _least({one | other for one in first for other in second})
+
+
+def _least(ways: set[_Way]) -> frozenset[_Way]:
+    """Without ways that ask for more than another; none at all if there are too many to say."""
+    kept = frozenset(way for way in ways if not any(other < way for other in ways))
+    return kept if len(kept) <= _MAX_WAYS else frozenset()
 
 
 def _read(directory: Path) -> _Makefile | None:

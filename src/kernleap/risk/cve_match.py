@@ -10,8 +10,9 @@ from kernleap.model.version import KernelVersion
 from kernleap.risk.cve import CveRecord, Status
 from kernleap.risk.library import CveData
 
-Conditions = Mapping[str, tuple[str, ...] | None]
-"""Source file -> options that must all be on; None where that is not known."""
+Conditions = Mapping[str, tuple[tuple[str, ...], ...] | None]
+"""Source file -> the ways in which it is built, each the options that must all be on (an empty
+one: always); None where that is not known."""
 _APART = ("Documentation/", "tools/", "samples/", "scripts/", "LICENSES/", "usr/")
 _ARCHES = {"amd64": "arch/x86/", "arm64": "arch/arm64/"}
 
@@ -139,12 +140,12 @@ def files_of_interest(data: CveData, versions: Iterable[KernelVersion]) -> froze
 
 def conditions_by_prefix(
     files: Iterable[str], paths: Mapping[str, tuple[str, ...]]
-) -> dict[str, tuple[str, ...] | None]:
+) -> dict[str, tuple[tuple[str, ...], ...] | None]:
     """Conditions from a table of prefixes; the longest that fits counts."""
-    found: dict[str, tuple[str, ...] | None] = {}
+    found: dict[str, tuple[tuple[str, ...], ...] | None] = {}
     for path in files:
         fitting = [prefix for prefix in paths if path.startswith(prefix)]
-        found[path] = paths[max(fitting, key=len)] if fitting else None
+        found[path] = (paths[max(fitting, key=len)],) if fitting else None
     return found
 
 
@@ -175,9 +176,15 @@ def _file(
         return Built.NOT_BUILT, f"{path}: no part of the kernel"
     if path.startswith("arch/") and not path.startswith(_ARCHES.get(arch, "arch/")):
         return Built.NOT_BUILT, f"{path}: another architecture"
-    options = conditions.get(path)
-    if options is None:
+    ways = conditions.get(path)
+    if ways is None:
         return Built.UNKNOWN, f"{path}: not known what it depends on"
+    order = list(Built)
+    states = [_way(path, options, kconfig) for options in ways]
+    return min(states, key=lambda state: order.index(state[0]))
+
+
+def _way(path: str, options: tuple[str, ...], kconfig: Mapping[str, str]) -> tuple[Built, str]:
     if not options:
         return Built.BUILT, f"{path}: always built"
     values = {option: kconfig.get(option, "absent") for option in options}
