@@ -171,6 +171,22 @@ def bad_chunk(r: Request) -> None:
     time.sleep(5)
 
 
+def bad_chunk_end(r: Request) -> None:
+    """A chunk that is longer than it says."""
+    r.send(HEAD)
+    r.token()
+    r.send(b"5\r\ndata: more\r\n")
+    time.sleep(5)
+
+
+def short_length(r: Request) -> None:
+    """Promises more bytes than come before the close."""
+    body = event(" a")
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: "
+    r.send(head + str(len(body) + 100).encode() + b"\r\n\r\n" + body)
+    raise Close
+
+
 def bad_json(r: Request) -> None:
     r.send(HEAD)
     r.token()
@@ -218,6 +234,12 @@ def silent_after_head(r: Request) -> None:
     time.sleep(30)
 
 
+def silent_after_token(r: Request) -> None:
+    r.send(HEAD)
+    r.token()
+    time.sleep(30)
+
+
 def trickle(r: Request) -> None:
     """Comments for ever: only the limit of the whole request ends it."""
     r.send(HEAD)
@@ -258,8 +280,9 @@ BEHAVIOURS: dict[str, Callable[[Request], None]] = {
     f.__name__.replace("_", "-"): f
     for f in (
         normal, slow_first, stall, merged, split, until_close, mid_close, mid_close_unframed,
-        mid_reset, bad_chunk, bad_json, bad_head, error_event, tgi_error, no_tokens, huge_event,
-        silent, silent_after_head, trickle, closes_idle, closes_on_reuse, reply_at_once,
+        mid_reset, bad_chunk, bad_chunk_end, short_length, bad_json, bad_head, error_event,
+        tgi_error, no_tokens, huge_event, silent, silent_after_head, silent_after_token, trickle,
+        closes_idle, closes_on_reuse, reply_at_once,
     )
 }  # fmt: skip
 BEHAVIOURS |= {

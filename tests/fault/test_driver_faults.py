@@ -35,6 +35,8 @@ FAULTS = {
     "mid-close-unframed": "truncated",
     "mid-reset": "reset",
     "bad-chunk": "malformed_chunk",
+    "bad-chunk-end": "malformed_chunk",
+    "short-length": "truncated",
     "bad-json": "malformed_json",
     "bad-head": "malformed_http",
     "error-event": "server_error",
@@ -43,6 +45,7 @@ FAULTS = {
     "huge-event": "too_long",
     "silent": "first_byte_timeout",
     "silent-after-head": "stall_timeout",
+    "silent-after-token": "stall_timeout",
     "trickle": "total_timeout",
 }
 

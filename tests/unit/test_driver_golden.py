@@ -71,6 +71,23 @@ def test_every_latency_is_within_its_bounds(behaviour: str, tmp_path: Path) -> N
     assert (rows["usage_completion"] == 8).all()
     assert (rows["usage_prompt"] == 3).all()
 
+    # Each latency as the client would compute it from the true times, and how far off ours is.
+    times = {
+        name: rows[name].astype("i8") for name in ("scheduled", "first_token", "last_token", "end")
+    }
+    first, last, end = (np.array(t, dtype="i8") for t in (first, last, end))
+    delay = {"first": times["first_token"] - first, "last": times["last_token"] - last}
+    assert_bounded((times["first_token"] - times["scheduled"]) - (first - times["scheduled"]))
+    assert_bounded((times["end"] - times["scheduled"]) - (end - times["scheduled"]))
+    off = (times["last_token"] - times["first_token"]) / 7 - (last - first) / 7
+    assert (np.abs(off) <= np.maximum(delay["first"], delay["last"]) / 7).all()
+    for row, t in zip(rows, truth, strict=True):
+        seen = events["at"][events["index"] == row["index"]].astype("i8")
+        late = seen - np.array(t["tokens"], dtype="i8")
+        gap_off = np.diff(seen) - np.diff(t["tokens"])
+        assert (gap_off <= late[1:]).all()
+        assert (gap_off >= -late[:-1]).all()
+
     # What the histograms say is what the records say, within their own bound.
     gaps = [
         int(b - a)

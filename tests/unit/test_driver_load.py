@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +18,7 @@ from kernleap.guest.build import build_driver, host_arch
 from kernleap.model.errors import UsageError
 from kernleap.model.kernel import Arch
 from kernleap.workload.serving import driver
+from kernleap.workload.serving.ceiling import null_server
 from kernleap.workload.serving.load import (
     Bursty,
     Closed,
@@ -202,8 +205,28 @@ def test_it_is_static_for_every_architecture(arch: Arch) -> None:
     assert 3 not in [int.from_bytes(head, "little") for head in heads]  # no loader
 
 
-def test_the_ceiling_is_far_above_any_engine() -> None:
+def test_the_selftest_prints_a_ceiling() -> None:
     """Loose, as others use this machine: bench/driver.py has the real bounds."""
-    found = driver.ceiling(duration_s=1.0)
-    assert found.tokens_per_second > 20_000
-    assert 0 < found.cpu_us_per_event < 20
+    done = subprocess.run(
+        [sys.executable, "-m", "kernleap", "driver", "selftest", "--streams", "8", "--seconds",
+         "0.5", "--json"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    one_by_one, merged = json.loads(done.stdout)["ceilings"]
+    assert (one_by_one["streams"], one_by_one["merged"], merged["merged"]) == (8, 1, 16)
+    for found in (one_by_one, merged):
+        assert found["tokens_per_second"] > 0
+        assert found["driver_tokens_per_second"] == pytest.approx(0.8e6 / found["cpu_us_per_event"])
+        # What it used is what its events cost it.
+        assert found["cpu_ratio"] == pytest.approx(
+            found["tokens_per_second"] * found["cpu_us_per_event"] / 1e6
+        )
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_every_thread_of_the_null_server_streams(threads: int, tmp_path: Path) -> None:
+    with null_server(threads=threads, merge=4) as port:
+        spec = LoadSpec(Closed(7), prompt=Fixed(2), output=Fixed(64), requests=70)
+        result = driver.run(spec, driver.Target(port), tmp_path)
+    assert result.measured == {"ok": 70}
+    assert result.connections == 7

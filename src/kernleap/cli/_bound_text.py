@@ -22,7 +22,7 @@ from kernleap.model.serving import ServingProfile
 from kernleap.stats.mean import Mean
 from kernleap.workload.serving.engines import EngineFacts
 
-SCHEMA = 2
+SCHEMA = 1
 _TOP = 8
 
 

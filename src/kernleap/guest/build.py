@@ -57,7 +57,6 @@ _DRIVER_TARGETS = {
     Arch.AMD64: ("x86_64-linux-musl", "x86_64"),
     Arch.ARM64: ("aarch64-linux-musl", "baseline"),
 }
-_NULL_SERVER = "null_server.c"
 _STDERR_LINES = 20
 
 
@@ -158,15 +157,17 @@ def guest_artefact(arch: Arch, sources: Path = _SOURCES) -> Artefact:
 
 
 def driver_artefact(arch: Arch, sources: Path = _SOURCES) -> Artefact:
-    """What `build_driver` builds: native/driver without the null server, linked statically."""
+    """What `build_driver` builds: native/driver, linked statically."""
     directory = sources / "driver"
-    files = tuple(sorted(p.name for p in directory.glob("*.c") if p.name != _NULL_SERVER))
+    files = tuple(sorted(p.name for p in directory.glob("*.c")))
     return _driver_part(f"kernleap-load-{arch}", arch, directory, files)
 
 
 def null_server_artefact(arch: Arch, sources: Path = _SOURCES) -> Artefact:
-    """What `build_null_server` builds: one file of native/driver."""
-    return _driver_part(f"null-server-{arch}", arch, sources / "driver", (_NULL_SERVER,))
+    """What `build_null_server` builds: native/null_server, linked statically."""
+    directory = sources / "null_server"
+    files = tuple(sorted(p.name for p in directory.glob("*.c")))
+    return _driver_part(f"null-server-{arch}", arch, directory, files)
 
 
 def _driver_part(name: str, arch: Arch, directory: Path, files: tuple[str, ...]) -> Artefact:

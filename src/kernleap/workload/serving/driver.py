@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kernleap.guest.build import build_driver, build_null_server, host_arch
+from kernleap.guest.build import build_driver, host_arch
 from kernleap.machine.base import Interrupted
 from kernleap.model.errors import InfrastructureError, UsageError
 from kernleap.workload.serving.engines.base import Form as EngineForm
 from kernleap.workload.serving.engines.base import Serving
-from kernleap.workload.serving.load import Closed, Fixed, Form, LoadSpec, TraceEntry
+from kernleap.workload.serving.load import Form, LoadSpec, TraceEntry
 from kernleap.workload.serving.result import LoadResult, parse_summary
 
 _FORMS = {
@@ -59,15 +59,6 @@ class Target:
             pairs += [(key, str(path.absolute()))] if path else []
         pairs += [("bearer_env", self.bearer_env)] if self.bearer_env else []
         return pairs
-
-
-@dataclass(frozen=True, slots=True)
-class Ceiling:
-    """What the driver gets out of a server that does nothing, on the same cores."""
-
-    streams: int
-    tokens_per_second: float
-    cpu_us_per_event: float
 
 
 def load_of(spec: LoadSpec, serving: Serving) -> tuple[LoadSpec, Target]:
@@ -155,33 +146,6 @@ def schedule(spec: LoadSpec) -> tuple[TraceEntry, ...]:
     if done.returncode:
         raise UsageError("the load has no schedule", cause=done.stderr.strip())
     return tuple(TraceEntry(*map(int, line.split())) for line in done.stdout.splitlines())
-
-
-def ceiling(*, streams: int = 8, duration_s: float = 2.0) -> Ceiling:
-    """The most this driver can do here: `streams` against a null server on the same machine.
-
-    The server flushes each token by itself, as engines do; it and the driver share the cores, so
-    that the real ceiling of the driver alone is higher.
-
-    Raises as `run` does.
-    """
-    server = _start([str(build_null_server(host_arch())), "die_with_parent=1"])
-    try:
-        assert server.stdout is not None
-        line = server.stdout.readline()
-        if not line.strip().isdigit():
-            raise InfrastructureError("the null server did not start", cause=_tail(server))
-        spec = LoadSpec(
-            Closed(streams), prompt=Fixed(8), output=Fixed(256), duration_s=duration_s,
-            warmup_s=min(0.5, duration_s / 4),
-        )  # fmt: skip
-        with tempfile.TemporaryDirectory(prefix="kernleap-load-") as scratch:
-            result = run(spec, Target(int(line)), Path(scratch), keep_requests=False)
-    finally:
-        _end(server)
-    if result.cpu_us_per_event is None:
-        raise InfrastructureError("the null server gave no tokens", cause=str(result.measured))
-    return Ceiling(streams, result.tokens_in_window / result.window_s, result.cpu_us_per_event)
 
 
 def _write_config(spec: LoadSpec, pairs: list[tuple[str, str]], workdir: Path) -> Path:

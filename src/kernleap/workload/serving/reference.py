@@ -46,6 +46,30 @@ when the last measured request has ended. In a guest all of these are guest time
 evidence of speed.
 """
 
+_ERRORS = """\
+A time is taken when the read that completed an event has returned. *D* is what passes from the
+server's call to send until then: the way through the kernel, and the driver's wait for a CPU. It is
+never below 0. On one machine, shared with others, the tests hold it below 2 ms for half of all
+events and below 20 ms for nine of ten, against a server that records when it sent what
+(tests/golden_server.py). A quantile from a histogram adds at most 0.4 %, half a bucket. A
+driver that was late to begin, or short of CPU, says so: `kernleap driver selftest` has its ceiling.
+"""
+
+_ERROR_ROWS = (
+    ("`ttft`", "0 to +D", "the scheduled time is exact: the driver's own"),
+    ("`itl`", "-D of the event before to +D", "events of one read have one time: gaps of 0"),
+    ("`tpot`", "± D / (tokens - 1)", "of the first and the last event"),
+    ("`e2e`", "0 to +D", "of the last byte of the response"),
+    ("`schedule_delay`", "two readings of a clock", "read just before the request is written"),
+    (
+        "timeouts",
+        "0 to + 5 % or 250 ms of the limit, the lesser",
+        "`errors_connect_timeout`, `errors_first_byte_timeout`, `errors_stall_timeout`, "
+        "`errors_total_timeout`",
+    ),
+    ("rates, counts", "exact", "edges of the window are readings of the same clock"),
+)
+
 _IMPORTED = """\
 Timed evidence, from `kernleap import` ([import.md](import.md)): metrics `imported/TOOL/QUANTITY`. A
 file is a trial and gives one value of each, as its tool computed it over the requests of its run.
@@ -70,6 +94,8 @@ def serving_sections() -> Iterator[tuple[str, str, Table]]:
     )
     yield "Serving: what a token costs a real machine", _SERVER, _table(timed.QUANTITIES)
     yield "Serving: what the client sees", _CLIENT, _table(client.QUANTITIES)
+    errors = (("of", "measured - true", "because"), _ERROR_ROWS)
+    yield "Serving: how far a latency may be off", _ERRORS, errors
     yield "Serving: imported results", _IMPORTED, _imported()
     yield "All-reduce between processes", _ALLREDUCE, _table(allreduce.QUANTITIES)
 

@@ -2,17 +2,20 @@
  *
  * A server that does nothing but stream: the ceiling of a load driver is what it gets out of it.
  *
- *   null-server [port=N] [interval_ns=N] [merge=N] [die_with_parent=1]
+ *   null-server [port=N] [threads=N] [interval_ns=N] [merge=N] [die_with_parent=1]
  *
  * It listens on 127.0.0.1 (port 0: any; the port is printed in a line), speaks HTTP/1.1 with
  * keep-alive, and answers the paths of OpenAI, TGI and llama.cpp with as many events as tokens
  * were asked for. Streams take turns, one write an event, as an engine flushes them: at once when
  * the client has room (interval_ns=0), or each `interval_ns` for all of them. merge: so many
- * events in one write. A token is one event of about 170 bytes.
+ * events in one write. A token is one event of about 170 bytes. threads: so many serve, each its
+ * own connections, which are dealt out in turns.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,41 +27,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { CLIENTS = 4096, REQUEST = 1 << 20, EVENT = 512, MERGE_MOST = 256, BATCH = 256 };
+#include "events.h"
 
-enum form { COMPLETIONS, CHAT, TGI, LLAMA, FORMS };
-static const char *const PATHS[] = {"/v1/completions", "/v1/chat/completions", "/generate_stream",
-				    "/completion"};
-static const char *const TOKENS[] = {
-	("data: {\"id\":\"cmpl-0\",\"object\":\"text_completion\",\"created\":1700000000,\"model\":"
-	"\"null\",\"choices\":[{\"index\":0,\"text\":\" a\",\"logprobs\":null,\"finish_reason\":null}]}\n\n"),
-	("data: {\"id\":\"chatcmpl-0\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
-	"\"model\":\"null\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" a\"},"
-	"\"logprobs\":null,\"finish_reason\":null}]}\n\n"),
-	("data:{\"index\":1,\"token\":{\"id\":264,\"text\":\" a\",\"logprob\":-1.5,\"special\":false},"
-	"\"generated_text\":null,\"details\":null}\n\n"),
-	("data: {\"index\":0,\"content\":\" a\",\"tokens\":[264],\"stop\":false,\"id_slot\":-1,"
-	"\"tokens_predicted\":1,\"tokens_evaluated\":1}\n\n"),
-};
-/* %u: the number of tokens. */
-static const char *const LAST[] = {
-	("data: {\"id\":\"cmpl-0\",\"object\":\"text_completion\",\"created\":1700000000,\"model\":"
-	"\"null\",\"choices\":[{\"index\":0,\"text\":\"\",\"finish_reason\":\"length\"}],\"usage\":{"
-	"\"prompt_tokens\":1,\"completion_tokens\":%u,\"total_tokens\":%u}}\n\ndata: [DONE]\n\n"),
-	("data: {\"id\":\"chatcmpl-0\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
-	"\"model\":\"null\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"length\"}],"
-	"\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":%u,\"total_tokens\":%u}}\n\n"
-	"data: [DONE]\n\n"),
-	("data:{\"index\":0,\"token\":{\"id\":2,\"text\":\"\",\"logprob\":0,\"special\":true},"
-	"\"generated_text\":\"\",\"details\":{\"finish_reason\":\"length\",\"generated_tokens\":%u,"
-	"\"input_length\":1,\"seed\":%u}}\n\n"),
-	("data: {\"index\":0,\"content\":\"\",\"tokens\":[],\"stop\":true,\"tokens_predicted\":%u,"
-	"\"tokens_evaluated\":1,\"stop_type\":\"limit\",\"n\":%u}\n\n"),
-};
-static const char STREAM_HEAD[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-				  "Transfer-Encoding: chunked\r\n\r\n";
-static const char MODELS[] = "{\"object\":\"list\",\"data\":[{\"id\":\"null\",\"object\":\"model\","
-			     "\"created\":1700000000,\"owned_by\":\"kernleap\"}]}";
+enum { CLIENTS = 4096, THREADS_MOST = 64, REQUEST = 1 << 20, EVENT = 512, MERGE_MOST = 256, BATCH = 256 };
 
 struct client {
 	int descriptor;
@@ -73,12 +44,19 @@ struct client {
 	bool blocked;
 };
 
-static struct client clients[CLIENTS];
-static struct client *streams[CLIENTS];
-static unsigned stream_count, merge = 1;
+/* One that serves: its own connections, and where new ones come from. */
+struct worker {
+	struct client clients[CLIENTS];
+	struct client *streams[CLIENTS];
+	unsigned stream_count;
+	int epoll, incoming;
+};
+
+static unsigned merge = 1;
+static uint64_t interval;
 static char token[FORMS][EVENT * MERGE_MOST];
 static size_t token_size[FORMS];
-static int epoll;
+static _Thread_local struct worker *me;
 
 static _Noreturn void die(const char *what)
 {
@@ -108,9 +86,9 @@ static void make_tokens(void)
 
 static void drop(struct client *client)
 {
-	for (unsigned i = 0; i < stream_count; i++)
-		if (streams[i] == client)
-			streams[i--] = streams[--stream_count];
+	for (unsigned i = 0; i < me->stream_count; i++)
+		if (me->streams[i] == client)
+			me->streams[i--] = me->streams[--me->stream_count];
 	close(client->descriptor);
 	free(client->request);
 	client->descriptor = -1;
@@ -184,7 +162,7 @@ static bool respond(struct client *client, const char *body)
 				     "\"assistant\",\"content\":\" a\"},\"finish_reason\":\"length\"}],\"usage\":{"
 				     "\"prompt_tokens\":1,\"completion_tokens\":1,\"total_tokens\":2}}");
 	client->streaming = true;
-	streams[stream_count++] = client;
+	me->streams[me->stream_count++] = client;
 	return put(client, STREAM_HEAD, sizeof STREAM_HEAD - 1);
 }
 
@@ -239,8 +217,8 @@ static bool turn(struct client *client)
 static bool round_of_streams(void)
 {
 	bool moved = false;
-	for (unsigned i = 0; i < stream_count; i++) {
-		struct client *client = streams[i];
+	for (unsigned i = 0; i < me->stream_count; i++) {
+		struct client *client = me->streams[i];
 		if (client->blocked || client->unsent)
 			continue;
 		moved = true;
@@ -250,31 +228,29 @@ static bool round_of_streams(void)
 		}
 		if (client->streaming)
 			continue;
-		streams[i--] = streams[--stream_count];
+		me->streams[i--] = me->streams[--me->stream_count];
 		if (client->close_after && !client->unsent)
 			drop(client);
 	}
 	return moved;
 }
 
-static void welcome(int listener)
+static void welcome(int descriptor)
 {
-	int descriptor, on = 1;
-	while ((descriptor = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-		struct client *client = clients;
-		while (client < clients + CLIENTS && client->descriptor >= 0)
-			client++;
-		if (client == clients + CLIENTS) {
-			close(descriptor);
-			continue;
-		}
-		*client = (struct client){.descriptor = descriptor, .request = malloc(REQUEST)};
-		setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-		struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-					    .data.ptr = client};
-		if (!client->request || epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event))
-			die("a client");
+	int on = 1;
+	struct client *client = me->clients;
+	while (client < me->clients + CLIENTS && client->descriptor >= 0)
+		client++;
+	if (client == me->clients + CLIENTS) {
+		close(descriptor);
+		return;
 	}
+	*client = (struct client){.descriptor = descriptor, .request = malloc(REQUEST)};
+	setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+				    .data.ptr = client};
+	if (!client->request || epoll_ctl(me->epoll, EPOLL_CTL_ADD, descriptor, &event))
+		die("a client");
 }
 
 static int listen_at(uint16_t port)
@@ -282,7 +258,7 @@ static int listen_at(uint16_t port)
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port),
 				      .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	socklen_t size = sizeof address;
-	int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (listener < 0 || bind(listener, (struct sockaddr *)&address, size) ||
 	    listen(listener, 1024) || getsockname(listener, (struct sockaddr *)&address, &size))
@@ -303,15 +279,88 @@ static uint64_t option(const char *argument, const char *name, uint64_t value)
 static void watch(int descriptor, void *what)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = what};
-	if (epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event))
+	if (epoll_ctl(me->epoll, EPOLL_CTL_ADD, descriptor, &event))
 		die("epoll");
+}
+
+/* Something came for a client: room to write, or bytes. */
+static void attend(struct client *client, uint32_t events)
+{
+	if (client->descriptor >= 0 && events & EPOLLOUT && client->blocked) {
+		client->blocked = false;
+		if (!push(client))
+			return;
+		if (!client->unsent && !client->streaming && client->close_after) {
+			drop(client);
+			return;
+		}
+	}
+	if (client->descriptor >= 0)
+		hear(client);
+}
+
+static int start_timer(void)
+{
+	struct timespec each = {(time_t)(interval / 1000000000u), (long)(interval % 1000000000u)};
+	struct itimerspec when = {each, each};
+	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (timer < 0 || timerfd_settime(timer, 0, &when, NULL))
+		die("timerfd");
+	return timer;
+}
+
+static void *work(void *argument)
+{
+	int timer = -1;
+	me = argument;
+	watch(me->incoming, &me->incoming);
+	if (interval)
+		watch(timer = start_timer(), &timer);
+	for (bool moved = false;;) {
+		struct epoll_event events[BATCH];
+		int count = epoll_wait(me->epoll, events, BATCH, moved ? 0 : -1), descriptor;
+		bool ticked = false;
+		for (int i = 0; i < count; i++) {
+			void *what = events[i].data.ptr;
+			uint64_t ticks;
+			if (what == &me->incoming) {
+				if (read(me->incoming, &descriptor, sizeof descriptor) == sizeof descriptor)
+					welcome(descriptor);
+			} else if (what == &timer) {
+				ticked = read(timer, &ticks, sizeof ticks) > 0;
+			} else {
+				attend(what, events[i].events);
+			}
+		}
+		bool turned = (ticked || !interval) && round_of_streams();
+		moved = turned && !interval;
+	}
+	return NULL;
+}
+
+/* Starts a worker; where to write the descriptors of its connections. */
+static int hire(void)
+{
+	int ends[2];
+	pthread_t thread;
+	struct worker *worker = calloc(1, sizeof *worker);
+	if (!worker || pipe2(ends, O_CLOEXEC))
+		die("a worker");
+	for (int i = 0; i < CLIENTS; i++)
+		worker->clients[i].descriptor = -1;
+	worker->incoming = ends[0];
+	worker->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if ((errno = pthread_create(&thread, NULL, work, worker)))
+		die("a worker");
+	return ends[1];
 }
 
 int main(int argc, char **argv)
 {
-	uint64_t port = 0, interval = 0, wanted = 1, dies = 0;
+	uint64_t port = 0, wanted = 1, dies = 0, threads = 1;
 	for (int i = 1; i < argc; i++) {
 		port = option(argv[i], "port", port);
+		threads = option(argv[i], "threads", threads);
 		interval = option(argv[i], "interval_ns", interval);
 		wanted = option(argv[i], "merge", wanted);
 		dies = option(argv[i], "die_with_parent", dies);
@@ -319,47 +368,16 @@ int main(int argc, char **argv)
 	if (dies)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	merge = wanted < 1 ? 1 : wanted > MERGE_MOST ? MERGE_MOST : (unsigned)wanted;
+	threads = threads < 1 ? 1 : threads > THREADS_MOST ? THREADS_MOST : threads;
 	make_tokens();
-	for (int i = 0; i < CLIENTS; i++)
-		clients[i].descriptor = -1;
-	epoll = epoll_create1(EPOLL_CLOEXEC);
-	int listener = listen_at((uint16_t)port), timer = -1;
-	watch(listener, &listener);
-	if (interval) {
-		struct timespec each = {(time_t)(interval / 1000000000u), (long)(interval % 1000000000u)};
-		struct itimerspec when = {each, each};
-		timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-		if (timer < 0 || timerfd_settime(timer, 0, &when, NULL))
-			die("timerfd");
-		watch(timer, &timer);
-	}
-	for (bool moved = false;;) {
-		struct epoll_event events[BATCH];
-		int count = epoll_wait(epoll, events, BATCH, moved ? 0 : -1);
-		bool ticked = false;
-		for (int i = 0; i < count; i++) {
-			void *what = events[i].data.ptr;
-			uint64_t ticks;
-			if (what == &listener) {
-				welcome(listener);
-			} else if (what == &timer) {
-				ticked = read(timer, &ticks, sizeof ticks) > 0;
-			} else {
-				struct client *client = what;
-				if (client->descriptor >= 0 && events[i].events & EPOLLOUT && client->blocked) {
-					client->blocked = false;
-					if (!push(client))
-						continue;
-					if (!client->unsent && !client->streaming && client->close_after) {
-						drop(client);
-						continue;
-					}
-				}
-				if (client->descriptor >= 0)
-					hear(client);
-			}
-		}
-		bool turned = (ticked || !interval) && round_of_streams();
-		moved = turned && !interval;
+	int workers[THREADS_MOST], listener = listen_at((uint16_t)port);
+	for (uint64_t i = 0; i < threads; i++)
+		workers[i] = hire();
+	for (uint64_t turn = 0;; turn++) {
+		int descriptor = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (descriptor < 0)
+			continue;
+		if (write(workers[turn % threads], &descriptor, sizeof descriptor) < 0)
+			die("a worker");
 	}
 }
