@@ -190,11 +190,12 @@ static void follow_plan(char *plan, unsigned char *window)
 			arm();
 			place_run(arguments, regions++, splitmix64(&seed));
 		} else if (!strcmp(line, "start")) {
+			arm();
+			KL_SERVICE();
 			service_start(arguments);
 		} else if (!strcmp(line, "ready")) {
 			service_wait(arguments);
 		} else if (!strcmp(line, "drive")) {
-			arm();
 			service_drive(arguments, regions++);
 			service_stop_all();
 		} else if (!strcmp(line, "symbols")) {

@@ -68,12 +68,15 @@ static inline uint64_t kl_ticks(void)
 #error "no marker for this architecture yet"
 #endif
 
-enum { KL_ARM_OP = 1, KL_BEGIN_OP = 2, KL_MARK_OP = 3, KL_END_OP = 4, KL_SEND_OP = 5, KL_RESUME_OP = 6 };
+enum { KL_ARM_OP = 1, KL_BEGIN_OP = 2, KL_MARK_OP = 3, KL_END_OP = 4, KL_SEND_OP = 5, KL_RESUME_OP = 6, KL_SERVICE_OP = 7 };
 #define KL_ARM() KL_MARK(1)
 #define KL_BEGIN() KL_MARK(2)
 #define KL_OPERATION() KL_MARK(3)
 #define KL_END() KL_MARK(4)
 /* What ran since the last marker belongs to no operation. */
 #define KL_RESUME() KL_MARK(6)
+/* From here on tasks are told apart: whoever begins a region is its client, and everybody else
+ * who runs in user space, but for the process that executes this, is the server. */
+#define KL_SERVICE() KL_MARK(7)
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "core.h"
 #include "running.h"
+#include "tasks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,8 @@ enum error {
     ERROR_PARTIAL_MESSAGE = 11, /* ARM in the middle of a message */
     ERROR_REGION_OPEN = 12,     /* the machine ended inside a region, which is dropped */
     ERROR_NO_MEMORY = 13,
+    ERROR_SERVICE_UNARMED = 14, /* SERVICE before full instrumentation was on */
+    ERROR_MANY_TASKS = 15,      /* more than KL_MAX_TASKS while tasks are told apart */
 };
 
 static struct {
@@ -40,6 +43,7 @@ static struct {
     uint64_t *(*new_block)(uint32_t);
     uint64_t *totals;
     bool in_region;
+    uint64_t unseen; /* switches without their load, when the region began */
     uint32_t next_region, written;
     uint32_t n_errors;
     uint32_t errors[KL_MAX_ERRORS][2];
@@ -48,6 +52,7 @@ static struct {
 static struct kl_slots slots;
 static struct kl_region region;
 static struct kl_running running;
+static struct kl_tasks tasks;
 
 /* Messages: four 16-bit pieces make a word, two words an (event id, address) pair. */
 static struct {
@@ -104,6 +109,7 @@ int kl_init(const struct kl_setup *setup)
     if (!out) {
         return refuse("give the output file as out=PATH");
     }
+    kl_tasks_init(&tasks);
     core.new_block = setup->new_block;
     if (kl_slots_init(&slots, setup->new_block) != 0) {
         return refuse("no memory");
@@ -162,6 +168,7 @@ static void plan_kernel(uint64_t vaddr, const uint8_t *bytes, size_t size, struc
             break;
         }
     }
+    plan->watch_load = core.target->is_switch_load(bytes, size);
     if (boundary != KL_BOUNDARY_NONE) {
         plan->boundary = (uintptr_t)slot << BOUNDARY_BITS | boundary;
     }
@@ -217,8 +224,27 @@ static void receive(uint64_t event, uint64_t address)
     }
 }
 
+/* The load is counted already: to the task that is left. */
+static void switched(uint64_t next)
+{
+    uint64_t user = core.totals[KL_TOTAL_USER];
+    enum kl_side side = kl_tasks_side(&tasks, user);
+
+    if (!kl_tasks_switch(&tasks, next, user) && core.in_region && region.sided) {
+        kl_running_side(&running, side, &region, &slots);
+    }
+    if (tasks.full) {
+        tasks.full = false;
+        complain(ERROR_MANY_TASKS);
+    }
+}
+
 void kl_load(uint64_t vaddr)
 {
+    if (core.phase == PHASE_FULL) {
+        switched(vaddr);
+        return;
+    }
     if (!message.expected) {
         return;
     }
@@ -286,7 +312,10 @@ static void begin(void)
     if (core.in_region) {
         complain(ERROR_BEGIN_NESTED);
     }
+    kl_tasks_client(&tasks);
     kl_region_begin(&region, &slots, core.next_region++);
+    region.sided = tasks.telling && tasks.switches;
+    core.unseen = core.totals[KL_TOTAL_EVENT + KL_EVENT_SWITCH] - tasks.switches;
     core.in_region = true;
     start_operation();
 }
@@ -297,7 +326,7 @@ static void mark(void)
         complain(ERROR_MARK_OUTSIDE);
         return;
     }
-    kl_running_mark(&running, &region, &slots);
+    kl_running_mark(&running, kl_tasks_side(&tasks, core.totals[KL_TOTAL_USER]), &region, &slots);
     start_operation();
 }
 
@@ -320,11 +349,24 @@ static void end(void)
     }
     core.in_region = false;
     start_operation();
+    if (region.sided &&
+        core.totals[KL_TOTAL_EVENT + KL_EVENT_SWITCH] - tasks.switches != core.unseen) {
+        region.flags |= KL_FLAG_SWITCH_UNSEEN;
+    }
     if (kl_output_region(&region, &slots)) {
         core.written++;
     } else {
         core.phase = PHASE_DEAD;
     }
+}
+
+static void service(void)
+{
+    if (core.phase != PHASE_FULL) {
+        complain(ERROR_SERVICE_UNARMED);
+        return;
+    }
+    kl_tasks_service(&tasks, core.totals[KL_TOTAL_USER]);
 }
 
 bool kl_marker(enum kl_op op)
@@ -346,6 +388,9 @@ bool kl_marker(enum kl_op op)
         break;
     case KL_OP_END:
         end();
+        break;
+    case KL_OP_SERVICE:
+        service();
         break;
     case KL_OP_SEND:
         if (core.phase != PHASE_LAZY) {

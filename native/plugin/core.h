@@ -16,7 +16,7 @@
 
 #define KL_EVENTS 8
 /* The events that the core knows by name: they bound interruptions (see running.h). */
-enum { KL_EVENT_SCHEDULE = 1, KL_EVENT_INTERRUPT = 4, KL_EVENT_FAULT = 5, KL_EVENT_IPI = 7 };
+enum { KL_EVENT_SCHEDULE = 1, KL_EVENT_SWITCH = 2, KL_EVENT_INTERRUPT = 4, KL_EVENT_FAULT = 5, KL_EVENT_IPI = 7 };
 /* Counters live in blocks that never move: generated code holds their addresses. */
 #define KL_BLOCK_COUNTERS 4096u
 

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The output file. Little-endian, no padding, version 2:
+ * The output file. Little-endian, no padding, version 3:
  *
  *   header   8 bytes "KLCOUNT\n", u32 version, u32 plugin API built for, i32 QEMU's minimum
  *            and i32 current plugin API, u32 number of events, 36 bytes target name (NUL
  *            padded): 64 bytes in all
  *   records  u32 kind, u64 bytes that follow, then:
  *   kind 1   a region: u32 index, flags, operations, variants kept, variants seen,
- *            operations in the rest, addresses; then the arrays
+ *            operations in the rest, addresses, sides (0: not told apart; or 2: server, client);
+ *            then the arrays
  *              u64 kernel[operations], user[operations], rep[operations],
-                  interrupt[operations]     (kernel and rep inside interruptions: apart)
+ *                interrupt[operations]     (kernel and rep inside interruptions: apart)
  *              u32 events[operations][8]
  *              i32 variant[operations]       (-1: in the rest)
  *              u64 address[addresses], u8 repeat[addresses]
  *            then each variant kept, commonest first, then the rest:
  *              u32 operations, u32 entries, u32 place[entries] (into address),
  *              u64 count[entries]
+ *            then for each side:
+ *              u64 kernel[operations], user[operations], rep[operations],
+ *              u32 events[operations][8], and its profile, as a variant's
  *   kind 2   the trailer, last: u32 regions written, armed, slots, event addresses, errors,
  *            errors listed; u64 totals kernel, user, rep, events[8] (interruptions
  *            included); (u32 code, u32 region) for each error listed; 8 bytes "KLEND..\n"
@@ -32,7 +36,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FORMAT_VERSION 2u
+#define FORMAT_VERSION 3u
 
 static int fd = -1;
 
@@ -217,6 +221,24 @@ static void put_operations(const struct kl_region *r, const int32_t *rank)
     }
 }
 
+/* What of each operation was of one side, and that side's profile over all of them. */
+static void put_side(const struct kl_region *r, unsigned side, const uint32_t *place_of, uint32_t n)
+{
+    for (uint32_t i = 0; i < r->n_ops; i++) {
+        put64(r->ops[i].by[side].kernel);
+    }
+    for (uint32_t i = 0; i < r->n_ops; i++) {
+        put64(r->ops[i].by[side].user);
+    }
+    for (uint32_t i = 0; i < r->n_ops; i++) {
+        put64(r->ops[i].by[side].rep);
+    }
+    for (uint32_t i = 0; i < r->n_ops; i++) {
+        put(r->ops[i].by[side].events, sizeof(r->ops[i].by[side].events));
+    }
+    put_profile(&r->sides[side], place_of, n);
+}
+
 bool kl_output_region(struct kl_region *r, const struct kl_slots *s)
 {
     static uint32_t order[KL_MAX_VARIANTS];
@@ -251,6 +273,7 @@ bool kl_output_region(struct kl_region *r, const struct kl_slots *s)
     put32(r->n_variants);
     put32(r->rest.operations);
     put32(addresses);
+    put32(r->sided ? KL_SIDES_TOLD : 0);
     put_operations(r, rank);
     for (uint32_t i = 0; i < n; i++) {
         if (place_of[i] != UINT32_MAX) {
@@ -268,6 +291,9 @@ bool kl_output_region(struct kl_region *r, const struct kl_slots *s)
         put_profile(&r->variants[order[k]], place_of, n);
     }
     put_profile(&r->rest, place_of, n);
+    for (unsigned side = 0; r->sided && side < KL_SIDES_TOLD; side++) {
+        put_side(r, side, place_of, n);
+    }
     free(place_of);
     return close_record();
 }

@@ -29,6 +29,13 @@ void kl_region_begin(struct kl_region *r, struct kl_slots *s, uint32_t index)
     }
     free_variant(&r->rest);
     free_variant(&r->pending);
+    for (uint32_t i = 0; i < KL_SIDES; i++) {
+        free_variant(&r->held[i]);
+    }
+    for (uint32_t i = 0; i < KL_SIDES_TOLD; i++) {
+        free_variant(&r->sides[i]);
+    }
+    r->n_dirty = 0;
     for (uint32_t i = 0; i < r->n_active; i++) {
         s->line_active[r->active[i]] = 0;
     }
@@ -100,6 +107,9 @@ static uint64_t take_line(struct kl_slots *s, uint32_t line, uint64_t *counts)
     uint64_t *seen = s->seen + (size_t)line * KL_LINE;
     uint64_t sum = 0;
 
+    if (memcmp(now, seen, KL_LINE * sizeof(*now)) == 0) {
+        return 0;
+    }
     for (unsigned j = 0; j < KL_LINE; j++) {
         uint64_t delta = now[j] - seen[j];
 
@@ -137,28 +147,62 @@ static bool activate_changed(struct kl_region *r, struct kl_slots *s)
     return true;
 }
 
+/* Room to remember every active line once more. */
+static bool room_for_dirty(struct kl_region *r)
+{
+    uint32_t cap = r->n_dirty + r->n_active;
+    uint32_t *longer;
+
+    if (cap <= r->cap_dirty) {
+        return true;
+    }
+    longer = realloc(r->dirty, 2 * (size_t)cap * sizeof(*longer));
+    if (!longer) {
+        return false;
+    }
+    r->dirty = longer;
+    r->cap_dirty = 2 * cap;
+    return true;
+}
+
+static uint64_t take_lines(struct kl_region *r, struct kl_slots *s, struct kl_variant *v,
+                           uint32_t first)
+{
+    bool note = r->sided && v == &r->pending;
+    uint64_t sum = 0;
+
+    for (uint32_t i = first; i < r->n_active; i++) {
+        uint64_t taken = take_line(s, r->active[i], v->counts + (size_t)i * KL_LINE);
+
+        if (taken && note) {
+            r->dirty[r->n_dirty++] = i;
+        }
+        sum += taken;
+    }
+    return sum;
+}
+
 /* Moves all slot deltas into the profile; `expected` is what they must add up to. */
 static bool attribute(struct kl_region *r, struct kl_slots *s, struct kl_variant *v,
                       uint64_t expected)
 {
-    uint64_t sum = 0;
+    uint64_t sum;
     uint32_t known = r->n_active;
 
-    if (!extend(r, v)) {
+    if (!extend(r, v) || (r->sided && !room_for_dirty(r))) {
         return false;
     }
-    for (uint32_t i = 0; i < known; i++) {
-        sum += take_line(s, r->active[i], v->counts + (size_t)i * KL_LINE);
+    if (!expected) {
+        return true; /* no delta is negative: nothing ran */
     }
+    sum = take_lines(r, s, v, 0);
     if (sum == expected) {
         return true;
     }
-    if (!activate_changed(r, s) || !extend(r, v)) {
+    if (!activate_changed(r, s) || !extend(r, v) || (r->sided && !room_for_dirty(r))) {
         return false;
     }
-    for (uint32_t i = known; i < r->n_active; i++) {
-        sum += take_line(s, r->active[i], v->counts + (size_t)i * KL_LINE);
-    }
+    sum += take_lines(r, s, v, known);
     if (sum != expected) {
         r->flags |= KL_FLAG_INEXACT;
     }
@@ -196,12 +240,42 @@ void kl_region_pause(struct kl_region *r, struct kl_slots *s, uint64_t delta)
     r->pending_sum += delta;
 }
 
+static void clear(struct kl_variant *v)
+{
+    if (v->lines) {
+        memset(v->counts, 0, (size_t)v->lines * KL_LINE * sizeof(*v->counts));
+    }
+}
+
 static void forget_pending(struct kl_region *r)
 {
-    if (r->pending_sum && r->pending.lines) {
-        memset(r->pending.counts, 0, (size_t)r->pending.lines * KL_LINE * sizeof(uint64_t));
+    if (r->pending_sum) {
+        clear(&r->pending);
+        for (unsigned side = 0; side < KL_SIDES; side++) {
+            clear(&r->held[side]);
+        }
     }
-    r->pending_sum = 0;
+    r->pending_sum = r->n_dirty = 0;
+}
+
+void kl_region_side(struct kl_region *r, enum kl_side side)
+{
+    struct kl_variant *held = &r->held[side];
+
+    if (!extend(r, held)) {
+        r->flags |= KL_FLAG_NO_MEMORY;
+        return;
+    }
+    for (uint32_t k = 0; k < r->n_dirty; k++) {
+        uint64_t *from = r->pending.counts + (size_t)r->dirty[k] * KL_LINE;
+        uint64_t *to = held->counts + (size_t)r->dirty[k] * KL_LINE;
+
+        for (unsigned j = 0; j < KL_LINE; j++) {
+            to[j] += from[j];
+            from[j] = 0;
+        }
+    }
+    r->n_dirty = 0;
 }
 
 void kl_region_discard(struct kl_region *r, struct kl_slots *s)
@@ -210,15 +284,33 @@ void kl_region_discard(struct kl_region *r, struct kl_slots *s)
     kl_slots_sync(s);
 }
 
-/* The profile `v`, as long as the active list by now, takes the pieces before the last. */
-static void add_pending(struct kl_region *r, struct kl_variant *v)
+static void add(struct kl_variant *to, const struct kl_variant *from)
 {
-    size_t n = (size_t)(r->pending.lines < v->lines ? r->pending.lines : v->lines) * KL_LINE;
+    size_t n = (size_t)(from->lines < to->lines ? from->lines : to->lines) * KL_LINE;
 
-    for (size_t i = 0; r->pending_sum && i < n; i++) {
-        v->counts[i] += r->pending.counts[i];
+    for (size_t i = 0; i < n; i++) {
+        to->counts[i] += from->counts[i];
+    }
+}
+
+/* The profile `v`, as long as the active list by now, takes the pieces before the last. */
+static bool add_pending(struct kl_region *r, struct kl_variant *v)
+{
+    if (r->pending_sum) {
+        add(v, &r->pending);
+    }
+    for (unsigned side = 0; r->sided && side < KL_SIDES; side++) {
+        add(v, &r->held[side]);
+        if (side < KL_SIDES_TOLD) {
+            if (!extend(r, &r->sides[side])) {
+                return false;
+            }
+            add(&r->sides[side], &r->held[side]);
+            r->sides[side].operations++;
+        }
     }
     forget_pending(r);
+    return true;
 }
 
 void kl_region_mark(struct kl_region *r, struct kl_slots *s, const struct kl_operation *op)
@@ -230,9 +322,8 @@ void kl_region_mark(struct kl_region *r, struct kl_slots *s, const struct kl_ope
         return;
     }
     v = variant_of(r, &op->sig);
-    if (attribute(r, s, v, op->sig.kernel + op->sig.rep - r->pending_sum)) {
-        add_pending(r, v);
-    } else {
+    if (!attribute(r, s, v, op->sig.kernel + op->sig.rep - r->pending_sum) ||
+        !add_pending(r, v)) {
         r->flags |= KL_FLAG_NO_MEMORY;
         kl_region_discard(r, s);
     }

@@ -4,6 +4,7 @@
 #define KERNLEAP_REGION_H
 
 #include "core.h"
+#include "tasks.h"
 
 #define KL_MAX_OPS 65536u          /* operations recorded per region */
 #define KL_MAX_VARIANTS 512u       /* profiles held in memory per region */
@@ -20,6 +21,7 @@ enum {
     KL_FLAG_INEXACT = 8,           /* a profile does not add up: a defect, never expected */
     KL_FLAG_NO_MEMORY = 16,        /* allocation failed; operations unrecorded */
     KL_FLAG_INTERRUPT_OPEN = 32,   /* user space ran before an interruption had ended */
+    KL_FLAG_SWITCH_UNSEEN = 64,    /* a switch without its load: sides are not to be trusted */
 };
 
 /* What makes operations one variant, but for interrupts and IPIs among the events: what those
@@ -35,6 +37,10 @@ struct kl_operation {
     uint64_t user;
     uint64_t interrupt;            /* kernel and REP inside interruptions */
     uint32_t variant;              /* index into variants, or KL_VARIANT_REST */
+    struct kl_side_counts {
+        uint64_t kernel, user, rep;
+        uint32_t events[KL_EVENTS];
+    } by[KL_SIDES_TOLD];           /* what of the above was of which side */
 };
 
 struct kl_variant {
@@ -54,6 +60,11 @@ struct kl_region {
     struct kl_variant rest;        /* operations whose variant has no profile of its own */
     struct kl_variant pending;     /* the running operation, up to its last interruption */
     uint64_t pending_sum;
+    bool sided;                    /* tasks are told apart; pending is then what of the */
+    struct kl_variant held[KL_SIDES]; /* operation has not moved here, when its side was known */
+    struct kl_variant sides[KL_SIDES_TOLD]; /* all operations */
+    uint32_t n_dirty, cap_dirty;
+    uint32_t *dirty;               /* positions of the lines of pending that may not be zero */
     uint64_t profile_bytes;
     uint32_t n_active, cap_active;
     uint32_t *active;              /* line numbers that ran in this region, in order found */
@@ -95,6 +106,8 @@ void kl_region_begin(struct kl_region *r, struct kl_slots *s, uint32_t index);
 /* The running operation is interrupted; since its last piece it counted `delta`, kernel and
  * REP. The slots must be synced when it goes on. */
 void kl_region_pause(struct kl_region *r, struct kl_slots *s, uint64_t delta);
+/* What has been paused since the last call, or since the operation began, is of this side. */
+void kl_region_side(struct kl_region *r, enum kl_side side);
 /* What ran since the last operation belongs to none. */
 void kl_region_discard(struct kl_region *r, struct kl_slots *s);
 /* The running operation ended as `op`, whose variant this finds. */

@@ -19,7 +19,8 @@ static void gather(struct kl_running *run, const uint64_t piece[KL_TOTALS])
     }
 }
 
-static void interrupted(struct kl_running *run, struct kl_region *r, struct kl_slots *s)
+/* The piece ends here; more of the operation may follow. */
+static void paused(struct kl_running *run, struct kl_region *r, struct kl_slots *s)
 {
     uint64_t piece[KL_TOTALS];
 
@@ -59,6 +60,8 @@ bool kl_running_start(struct kl_running *run)
 
     memcpy(run->base, run->totals, sizeof(run->base));
     memset(run->gathered, 0, sizeof(run->gathered));
+    memset(run->given, 0, sizeof(run->given));
+    memset(run->by, 0, sizeof(run->by));
     run->interrupt = 0;
     run->depth = 0;
     return outside;
@@ -71,7 +74,7 @@ void kl_running_at(struct kl_running *run, enum kl_boundary what, uint32_t slot,
         if (what == KL_BOUNDARY_INTERRUPT) {
             run->depth = 1;
             if (r) {
-                interrupted(run, r, s);
+                paused(run, r, s);
             }
         }
         return;
@@ -97,13 +100,36 @@ void kl_running_at(struct kl_running *run, enum kl_boundary what, uint32_t slot,
     }
 }
 
-void kl_running_mark(struct kl_running *run, struct kl_region *r, struct kl_slots *s)
+static void give(struct kl_running *run, enum kl_side side, struct kl_region *r)
+{
+    for (unsigned i = 0; i < KL_TOTALS; i++) {
+        run->by[side][i] += run->gathered[i] - run->given[i];
+        run->given[i] = run->gathered[i];
+    }
+    kl_region_side(r, side);
+}
+
+void kl_running_side(struct kl_running *run, enum kl_side side, struct kl_region *r,
+                     struct kl_slots *s)
+{
+    if (!run->depth) {
+        paused(run, r, s);
+    }
+    give(run, side, r);
+}
+
+void kl_running_mark(struct kl_running *run, enum kl_side side, struct kl_region *r,
+                     struct kl_slots *s)
 {
     uint64_t piece[KL_TOTALS];
     struct kl_operation op = { 0 };
 
     if (run->depth) {
         resumed(run, s);
+    }
+    if (r->sided) {
+        paused(run, r, s);
+        give(run, side, r);
     }
     cut(run, piece);
     gather(run, piece);
@@ -114,5 +140,13 @@ void kl_running_mark(struct kl_running *run, struct kl_region *r, struct kl_slot
     }
     op.user = run->gathered[KL_TOTAL_USER];
     op.interrupt = run->interrupt;
+    for (unsigned side = 0; r->sided && side < KL_SIDES_TOLD; side++) {
+        op.by[side].kernel = run->by[side][KL_TOTAL_KERNEL];
+        op.by[side].user = run->by[side][KL_TOTAL_USER];
+        op.by[side].rep = run->by[side][KL_TOTAL_REP];
+        for (unsigned i = 0; i < KL_EVENTS; i++) {
+            op.by[side].events[i] = (uint32_t)run->by[side][KL_TOTAL_EVENT + i];
+        }
+    }
     kl_region_mark(r, s, &op);
 }

@@ -12,6 +12,9 @@
  * Kernel instructions and REP iterations inside are neither in the operation's totals nor in
  * its profile, but in a number of their own. Of the events inside, only interrupts, IPIs and
  * page faults are counted to the operation: they say that it was interrupted.
+ *
+ * Where tasks are told apart (tasks.h), what the operation counts is also counted by side. What
+ * runs inside interruptions is nobody's.
  */
 #ifndef KERNLEAP_RUNNING_H
 #define KERNLEAP_RUNNING_H
@@ -30,6 +33,8 @@ struct kl_running {
     const uint64_t *totals;
     uint64_t base[KL_TOTALS];     /* totals where the present piece began, in or out of one */
     uint64_t gathered[KL_TOTALS]; /* what earlier pieces counted */
+    uint64_t given[KL_TOTALS];    /* of what is gathered: what has been given to a side */
+    uint64_t by[KL_SIDES][KL_TOTALS];
     uint64_t interrupt;
     unsigned depth;               /* of the interruption; 0 outside one */
 };
@@ -42,7 +47,12 @@ bool kl_running_start(struct kl_running *run);
  */
 void kl_running_at(struct kl_running *run, enum kl_boundary what, uint32_t slot,
                    struct kl_region *r, struct kl_slots *s);
-/* The operation ended, in user space: hands it to the region. */
-void kl_running_mark(struct kl_running *run, struct kl_region *r, struct kl_slots *s);
+/* What ran since the last call, or since the operation began, was of this side. Only for regions
+ * that tell sides apart. */
+void kl_running_side(struct kl_running *run, enum kl_side side, struct kl_region *r,
+                     struct kl_slots *s);
+/* The operation ended, in user space and on that side: hands it to the region. */
+void kl_running_mark(struct kl_running *run, enum kl_side side, struct kl_region *r,
+                     struct kl_slots *s);
 
 #endif

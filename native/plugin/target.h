@@ -19,7 +19,8 @@ enum kl_op {
     KL_OP_END = 4,
     KL_OP_SEND = 5,
     KL_OP_RESUME = 6,
-    KL_OP_LAST = KL_OP_RESUME,
+    KL_OP_SERVICE = 7,
+    KL_OP_LAST = KL_OP_SERVICE,
 };
 
 /* High half of a marker's immediate ("KL"); the low half is the operation. Where an instruction
@@ -41,6 +42,10 @@ struct kl_target {
     bool (*is_repeat)(const uint8_t *bytes, size_t size);
     /* True for the instruction that ends a kernel's handling of an interrupt or a fault. */
     bool (*is_interrupt_return)(const uint8_t *bytes, size_t size);
+    /* True for the load by which a context switch takes the next task's stack (or, on the way to
+     * it, its return address) out of that task's structure: each task has it at an address of
+     * its own, and each switch executes it once. */
+    bool (*is_switch_load)(const uint8_t *bytes, size_t size);
 };
 
 #define KL_MAX_INSN_BYTES 16

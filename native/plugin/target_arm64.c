@@ -48,6 +48,13 @@ static bool arm64_is_interrupt_return(const uint8_t *b, size_t size)
     return size == 4 && word_of(b) == 0xd69f03e0u;
 }
 
+/* ldr x30, [x8] in cpu_switch_to(prev, next), the last of its loads; compilers take the return
+ * address from the stack. */
+static bool arm64_is_switch_load(const uint8_t *b, size_t size)
+{
+    return size == 4 && word_of(b) == 0xf940011eu;
+}
+
 const struct kl_target kl_target_arm64 = {
     .name = "aarch64",
     .max_insn_bytes = 4,
@@ -56,4 +63,5 @@ const struct kl_target kl_target_arm64 = {
     .marker = arm64_marker,
     .is_repeat = arm64_is_repeat,
     .is_interrupt_return = arm64_is_interrupt_return,
+    .is_switch_load = arm64_is_switch_load,
 };

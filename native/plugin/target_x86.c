@@ -69,6 +69,12 @@ static bool x86_is_interrupt_return(const uint8_t *b, size_t size)
     return size == 2 && b[0] == 0x48 && b[1] == 0xcf;
 }
 
+/* mov disp32(%rsi), %rsp in __switch_to_asm(prev, next): compilers never load a stack pointer. */
+static bool x86_is_switch_load(const uint8_t *b, size_t size)
+{
+    return size == 7 && b[0] == 0x48 && b[1] == 0x8b && b[2] == 0xa6;
+}
+
 const struct kl_target kl_target_x86 = {
     .name = "x86_64",
     .max_insn_bytes = 15,
@@ -77,4 +83,5 @@ const struct kl_target kl_target_x86 = {
     .marker = x86_marker,
     .is_repeat = x86_is_repeat,
     .is_interrupt_return = x86_is_interrupt_return,
+    .is_switch_load = x86_is_switch_load,
 };

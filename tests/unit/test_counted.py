@@ -11,7 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from counting_core import ARM, BEGIN, END, KERNEL, MARK, SEND, USER, Core, compile_core, marker
+from counting_core import (
+    ARM,
+    BEGIN,
+    END,
+    KERNEL,
+    MARK,
+    SEND,
+    SERVICE,
+    USER,
+    Core,
+    compile_core,
+    marker,
+)
 from kernleap.model.errors import InfrastructureError
 from kernleap.probe.counted import CountsError, read_counts, to_profiles
 from kernleap.probe.symbols import UNKNOWN, fold, parse_kallsyms
@@ -39,6 +51,7 @@ def boot(library: Path, scratch: Path, *ops: int) -> tuple[str, ...]:
         ((ARM, ARM), "armed twice"),
         ((ARM, SEND), "after arming"),
         ((SEND, SEND), "lost a piece"),
+        ((SERVICE,), "service was started before"),
         ((ARM, BEGIN, MARK), "ended inside a region"),
     ],
 )
@@ -73,7 +86,7 @@ def test_only_exact_markers_in_user_space_count(library: Path, tmp_path: Path) -
     core = Core(library, tmp_path)
     core.mark(ARM)
     core.run(KERNEL + 0x100, marker(BEGIN))
-    for code in (b"\x0f\x1f\x80\0\0\0\0", marker(BEGIN)[:-1] + b"\x4c", marker(7), marker(0)):
+    for code in (b"\x0f\x1f\x80\0\0\0\0", marker(BEGIN)[:-1] + b"\x4c", marker(8), marker(0)):
         core.run(USER + 0x900, code)
     counted = read_counts(core.finish())
     assert counted.errors == ()

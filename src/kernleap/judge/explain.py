@@ -16,15 +16,19 @@ from kernleap.judge.arms import ArmData
 from kernleap.judge.compare import Compared
 from kernleap.model.metric import Metric
 from kernleap.model.result import ArmValues, FunctionDelta
-from kernleap.model.trial import Profile
+from kernleap.model.trial import BY_SIDE, EVERYTHING, Profile
 
 OTHER = "other"
 _PROFILED = {
-    "kernel_instructions": "counts",
-    "kernel_instructions_per_token": "counts",
-    "rep_iterations": "rep_counts",
-    "rep_iterations_per_token": "rep_counts",
+    "kernel_instructions": ("counts", EVERYTHING),
+    "kernel_instructions_per_token": ("counts", EVERYTHING),
+    "rep_iterations": ("rep_counts", EVERYTHING),
+    "rep_iterations_per_token": ("rep_counts", EVERYTHING),
+} | {
+    f"kernel_instructions_of_{side}_per_token": ("counts", number)
+    for side, number in BY_SIDE.items()
 }
+"""Quantity to the field of its profile, and the number of the profile over all operations."""
 _CLONE = re.compile(r"\.(isra|constprop|part|cold|llvm|lto_priv)(\.\d+)*")
 
 
@@ -52,11 +56,11 @@ def explain(item: Compared, baseline: ArmData, candidate: ArmData) -> Witness | 
     Returns:
         None where the metric has no profile, or an arm has none at its central value.
     """
-    field = _PROFILED.get(item.metric.quantity)
-    if field is None:
+    if item.metric.quantity not in _PROFILED:
         return None
-    here = _at_centre(item.metric, item.baseline, baseline, field)
-    there = _at_centre(item.metric, item.candidate, candidate, field)
+    field, whole = _PROFILED[item.metric.quantity]
+    here = _at_centre(item.metric, item.baseline, baseline, field, whole)
+    there = _at_centre(item.metric, item.candidate, candidate, field, whole)
     if not here or not there:
         return None
     block = next((block for block in here if block in there), None)
@@ -74,7 +78,7 @@ def explain(item: Compared, baseline: ArmData, candidate: ArmData) -> Witness | 
 
 
 def _at_centre(
-    metric: Metric, arm: ArmValues, data: ArmData, field: str
+    metric: Metric, arm: ArmValues, data: ArmData, field: str, number: int
 ) -> dict[int, tuple[Profile, ...]]:
     """Profiles at the arm's central value, by block."""
     region = metric.region
@@ -84,7 +88,8 @@ def _at_centre(
             continue
         profiles = item.boot.profiles.get(region, ())
         if metric.aggregation == "mean":
-            whole = [p for p in profiles if p.variant < 0] or list(profiles)
+            whole = [p for p in profiles if p.variant == number]
+            whole = whole or [p for p in profiles if p.variant >= 0]
             if whole and isclose(float(_value(whole, field)), arm.median, rel_tol=1e-12):
                 found[item.boot.block] = tuple(whole)
             continue

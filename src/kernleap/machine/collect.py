@@ -16,7 +16,7 @@ from kernleap.model.errors import KernleapError
 from kernleap.model.kernel import KernelRef
 from kernleap.model.run import Region
 from kernleap.model.trial import Profile, Samples
-from kernleap.probe.counted import to_profiles, to_samples
+from kernleap.probe.counted import side_samples, to_profiles, to_samples
 from kernleap.probe.counts_file import RegionCounts, read_counts
 from kernleap.probe.symbols import SymbolTable
 from kernleap.workload.serving.region import PER_TOKEN, PROGRAM, guest_time_values
@@ -123,9 +123,11 @@ def _per_token(region: Region, records: Records, got: RegionCounts) -> list[Samp
     failed = {kind: n for kind, n in result.measured.items() if kind != "ok" and n}
     if failed:
         raise InvalidTrial(f"{region.name}: requests failed: {failed}")
+    if not got.sides:
+        raise InvalidTrial(f"{region.name}: server and client were not told apart")
     samples = [
         Samples(s.metric + PER_TOKEN, s.unit.replace("/op", "/token"), s.values)
-        for s in to_samples(region.name, got)
+        for s in (*to_samples(region.name, got), *side_samples(region.name, got))
     ]
     for name, value in guest_time_values(result).items():
         unit = "guest ms" if "_p" in name else "tokens/guest s"

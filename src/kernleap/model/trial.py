@@ -59,13 +59,19 @@ class Samples:
     values: NDArray[np.float64]
 
 
+EVERYTHING = -1
+BY_SIDE = {"server": -2, "client": -3}
+"""Numbers of profiles that are of no variant (`Profile.variant`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """Exact function profile of one variant of one region.
 
     A variant is a set of operations with identical counts and events. `variant` 0 is the
     commonest (the mode), 1 the next, ...; -1 stands for all operations of the region
-    together. `counts[f]` is the sum of kernel instructions of function `f` over the
+    together, -2 and -3 for what of all operations the server did, and the client
+    (`EVERYTHING`, `BY_SIDE`). `counts[f]` is the sum of kernel instructions of function `f` over the
     `operations` of the variant, so `sum(counts.values()) == operations * mode` exactly.
     """
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kernleap.model.errors import InfrastructureError
 from kernleap.probe.events import EVENTS
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _MAX_BYTES = 1 << 30
 _MAX_REGIONS = 4096
 _MAX_OPERATIONS = 65536
@@ -23,10 +23,14 @@ _MAX_VARIANTS = 16
 _MAX_ADDRESSES = 1 << 20
 _MAX_ERRORS = 64
 
+SIDES = ("server", "client")
+"""Whose operations are told apart, in the order of the file."""
+
 _REST = -1
 _BROKEN = {
     8: "a profile does not add up to its total",
     16: "the emulator ran out of memory for counts",
+    64: "a context switch went unseen, so server and client cannot be told apart",
 }
 _BOUNDED = {
     1: f"more than {_MAX_OPERATIONS} operations: the further ones are not recorded",
@@ -50,6 +54,8 @@ _PROTOCOL = {
     11: "counting was armed in the middle of a message",
     12: "the machine ended inside a region, which is lost",
     13: "the emulator ran out of memory for counters",
+    14: "a service was started before counting was armed",
+    15: "too many tasks to tell apart",
 }
 
 
@@ -68,6 +74,21 @@ class VariantCounts:
     operations: int
     places: NDArray[np.uint32]
     counts: NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SideCounts:
+    """What of a region's operations one side did, outside interruptions.
+
+    `kernel`, `user`, `rep` have shape (operations,), uint64; `events` (operations, 8), uint32;
+    `profile` is over all operations.
+    """
+
+    kernel: NDArray[np.uint64]
+    user: NDArray[np.uint64]
+    rep: NDArray[np.uint64]
+    events: NDArray[np.uint32]
+    profile: VariantCounts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +113,9 @@ class RegionCounts:
             string instruction, shape (addresses,). Address 0 stands for addresses beyond
             the plugin's bound.
         warnings: what was bounded, in words.
+        sides: server and client, where the guest runs a service (native/plugin/tasks.h tells
+            whose a task is), else none. What is left of the total is the rest: kernel threads,
+            the idle task, PID 1.
     """
 
     index: int
@@ -107,6 +131,7 @@ class RegionCounts:
     addresses: NDArray[np.uint64]
     repeats: NDArray[np.bool_]
     warnings: tuple[str, ...]
+    sides: tuple[SideCounts, ...] = ()
 
     @property
     def operations(self) -> int:
@@ -248,8 +273,9 @@ def read_counts(path: Path) -> CountedFile:
 
 
 def _region(reader: _Reader) -> RegionCounts:
-    index, flags, operations, kept, seen, in_rest, n = reader.fields("7I")
-    reader.check(flags < 64, f"unknown flags {flags}")
+    index, flags, operations, kept, seen, in_rest, n, n_sides = reader.fields("8I")
+    reader.check(flags < 128, f"unknown flags {flags}")
+    reader.check(n_sides in (0, len(SIDES)), "an unknown number of sides")
     for bit, meaning in _BROKEN.items():
         reader.check(not flags & bit, f"region {index}: {meaning}")
     reader.check(operations <= _MAX_OPERATIONS and n <= _MAX_ADDRESSES, "a region is too large")
@@ -289,6 +315,12 @@ def _region(reader: _Reader) -> RegionCounts:
     reader.check(profiles[-1].operations == in_rest, "the rest does not add up")
     sizes = [p.operations for p in profiles[:-1]]
     reader.check(all(sizes) and sizes == sorted(sizes, reverse=True), "variants are unordered")
+    sides = tuple(_side(reader, operations, is_repeat) for _ in range(n_sides))
+    for name, total in (("kernel", kernel), ("user", user), ("rep", rep), ("events", events)):
+        told = np.zeros_like(total)
+        for side in sides:
+            told += getattr(side, name)
+        reader.check(np.all(told <= total), "the sides did more than all together")
     return RegionCounts(
         index=index,
         kernel=kernel,
@@ -303,7 +335,19 @@ def _region(reader: _Reader) -> RegionCounts:
         addresses=addresses,
         repeats=is_repeat,
         warnings=tuple(text for bit, text in _BOUNDED.items() if flags & bit),
+        sides=sides,
     )
+
+
+def _side(reader: _Reader, operations: int, is_repeat: NDArray[np.bool_]) -> SideCounts:
+    kernel, user, rep = (reader.u64(operations) for _ in range(3))
+    events = reader.u32(operations * len(EVENTS)).reshape(operations, len(EVENTS))
+    profile = _profile(reader, len(is_repeat))
+    reader.check(profile.operations == operations, "operations of a side do not add up")
+    repeated = is_repeat[profile.places]
+    for totals, counts in ((kernel, profile.counts[~repeated]), (rep, profile.counts[repeated])):
+        reader.check(_exact_sum(totals) == _exact_sum(counts), "a side does not add up")
+    return SideCounts(kernel, user, rep, events, profile)
 
 
 def _profile(reader: _Reader, addresses: int) -> VariantCounts:

@@ -21,6 +21,9 @@ EVENTS: tuple[str, ...] = (
 )
 """Names of the events; the position is the id that guest and plugin use."""
 
+SIDED_EVENTS = ("syscalls", "switches", "wakeups")
+"""Those that are told for server and client apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Entries:
