@@ -16,15 +16,17 @@ from kernleap import kernel
 from kernleap.experiment.plan import make_arms, make_plan
 from kernleap.judge import Judgement, judge
 from kernleap.judge.policy import load as load_policy
-from kernleap.machine import LabMachine
+from kernleap.machine import LabMachine, kind_of
 from kernleap.machine.base import Machine
+from kernleap.machine.registry import Regions
 from kernleap.model.errors import InfrastructureError
 from kernleap.model.kernel import Arch, KernelImage
-from kernleap.model.machine import usual_machine
+from kernleap.model.machine import MachineSpec, usual_machine
 from kernleap.model.metric import qualified
 from kernleap.model.run import Part, RunData, RunPlan
 from kernleap.model.trial import Trial, TrialRecord
 from kernleap.workload import metrics_for, planned_for, select
+from kernleap.workload.needs import needs_of
 
 JOBS = 2
 
@@ -39,9 +41,14 @@ def image_of(ref: str, arch: Arch = Arch.AMD64) -> KernelImage:
 
 
 @lru_cache
-def lab_of(arch: Arch = Arch.AMD64) -> LabMachine:
+def lab_for(spec: MachineSpec) -> LabMachine:
     """One lab for all tests of a process: it knows the symbols of what it has booted."""
-    return LabMachine(usual_machine(arch))
+    return LabMachine(spec)
+
+
+def lab_of(arch: Arch = Arch.AMD64) -> LabMachine:
+    """The lab of the micro suite."""
+    return lab_for(usual_machine(arch))
 
 
 def plan_of(
@@ -52,11 +59,15 @@ def plan_of(
     globs: Iterable[str] = (),
     seed: int = 1,
     arch: Arch = Arch.AMD64,
+    instead: Regions = (),
 ) -> RunPlan:
-    """The plan that `kernleap compare REFS... --arch ARCH` would make."""
-    lab = lab_of(arch)
+    """The plan that `kernleap compare REFS... --arch ARCH` would make.
+
+    `instead` are regions to run instead of the suite's.
+    """
+    lab = lab_for(kind_of("lab").fit(usual_machine(arch), needs_of(suite)))
     arms = make_arms([kernel.parse_ref(ref) for ref in refs])
-    regions = select(suite, tuple(globs))
+    regions = instead or select(suite, tuple(globs))
     return make_plan(
         arms=arms,
         images={qualified(arm.name, arch): image_of(str(arm.ref), arch) for arm in arms},
@@ -79,12 +90,12 @@ def plan_of(
 
 def run_trial(plan: RunPlan, trial: Trial, lab: Machine | None = None) -> TrialRecord:
     """Boot once."""
-    arch = plan.parts[trial.part].machine.arch
+    spec = plan.parts[trial.part].machine
     with tempfile.TemporaryDirectory(prefix="kernleap-test-") as workdir:
-        return (lab or lab_of(arch)).run(
+        return (lab or lab_for(spec)).run(
             plan,
             trial,
-            image_of(str(plan.arm(trial.arm).ref), arch),
+            image_of(str(plan.arm(trial.arm).ref), spec.arch),
             Path(workdir),
             threading.Event(),
         )

@@ -8,7 +8,7 @@ from math import exp, inf, log, log1p
 import numpy as np
 
 from kernleap.judge.arms import ArmData, BootValue, pairs, summarise
-from kernleap.judge.events import EVENTS
+from kernleap.judge.events import counts_events
 from kernleap.judge.policy import Policy
 from kernleap.model.metric import Grade, Metric, Role
 from kernleap.model.result import ArmValues
@@ -112,7 +112,7 @@ def _numbers(values: tuple[BootValue, ...]) -> list[float]:
 
 def _scale(metric: Metric, first: list[float], second: list[float]) -> Scale:
     # A ratio of events says little where the usual count is 0, 1 or 2.
-    if metric.quantity in EVENTS or min(*first, *second) <= 0:
+    if counts_events(metric) or min(*first, *second) <= 0:
         return Scale.LINEAR
     return Scale.LOG
 
@@ -128,7 +128,7 @@ def _linear_edges(
     """The same factors up and down as on the log scale, but never less than some events."""
     margin = policy.margin(metric)
     centre = abs(baseline) or size
-    least = policy.behaviour.events if metric.quantity in EVENTS or not size else 0.0
+    least = policy.behaviour.events if counts_events(metric) or not size else 0.0
     return -max(centre - centre / (1 + margin), least), max(centre * margin, least)
 
 

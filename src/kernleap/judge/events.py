@@ -7,6 +7,7 @@ out: they fall where guest time puts them, whatever the operation does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernleap.judge.arms import ArmData, Boot
+from kernleap.model.metric import Grade, Metric
 from kernleap.stats import lower_median
 
 EVENTS = (
@@ -23,6 +25,14 @@ EVENTS = (
 VECTOR = tuple(event for event in EVENTS if event != "interrupts")
 
 Vector = tuple[float, ...]
+_PER_TOKEN = re.compile(r"(_of_[a-z]+)?_per_token$")
+
+
+def counts_events(metric: Metric) -> bool:
+    """Whether a metric counts events per operation, of all or of one side."""
+    if metric.quantity in EVENTS:
+        return True
+    return metric.grade is Grade.COUNTED and _PER_TOKEN.sub("", metric.quantity) in EVENTS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

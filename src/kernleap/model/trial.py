@@ -71,7 +71,8 @@ class Profile:
     A variant is a set of operations with identical counts and events. `variant` 0 is the
     commonest (the mode), 1 the next, ...; -1 stands for all operations of the region
     together, -2 and -3 for what of all operations the server did, and the client
-    (`EVERYTHING`, `BY_SIDE`). `counts[f]` is the sum of kernel instructions of function `f` over the
+    (`EVERYTHING`, `BY_SIDE`).
+    `counts[f]` is the sum of kernel instructions of function `f` over the
     `operations` of the variant, so `sum(counts.values()) == operations * mode` exactly.
     """
 

@@ -21,7 +21,13 @@ An operation is one token streamed, whatever stream it belongs to; everything th
 first measured token and the last counts, of the server, of the client and of the sockets between
 them. The value of a boot is the mean over its {TINY.planned.iterations:,} tokens,
 after {TINY.streams} requests that are not measured. Lower is better for
-`kernel_instructions_per_token`; everything else is behaviour.
+`kernel_instructions_per_token`, and for what of it the server and the client run; everything else
+is behaviour.
+
+Server and client are told apart by whose task runs: `X_of_server_per_token`,
+`X_of_client_per_token` and `X_of_rest_per_token` add up to `X_per_token` exactly. The loopback
+hands a packet to its receiver within the sender's system call, so the network's receive path is
+part of the side that sent. Interrupts are in none of them, as they are not in the total.
 
 Beside them is what the load driver sees there, in guest time (formulas below):
 {{timed}}.

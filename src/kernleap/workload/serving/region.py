@@ -16,8 +16,16 @@ PER_TOKEN = "_per_token"  # noqa: S105 - a token of text
 MEMORY_MIB = 1024
 BOOTS = 10
 """One deterministic boot is one draw of a chaotic schedule."""
-BOOTS_BESIDE_OTHERS = 4
+BOOTS_BESIDE_OTHERS = 3
 """Where serving is not all that is measured: what fits the time, and its spread is shown."""
+
+SIDED = ("kernel_instructions", "user_instructions", "syscalls", "switches", "wakeups")
+"""Quantities that are told for each side as well; the sides add up to the total exactly."""
+SIDES = {
+    "server": "the server's threads did",
+    "client": "the load driver did",
+    "rest": "neither did: kernel threads, the idle task, the guest's PID 1",
+}
 
 _LATENCIES = ("ttft", "itl", "tpot", "e2e")
 _QUANTILES = {"p50": 0.5, "p99": 0.99}
@@ -68,10 +76,26 @@ class ServingRegion:
                 aggregation="mean",
                 description=f"Per token streamed; server, client and sockets. {description}",
             )
+        for quantity, unit, _ in counted:
+            if quantity in SIDED:
+                yield from self._sided(quantity, unit.replace("/op", "/token"))
         for metric in client_metrics(self.name, guest_time=True):
             if metric.quantity in self.timed():
                 unit = "tokens/guest s" if metric.quantity == _RATE else "guest ms"
                 yield replace(metric, grade=Grade.COUNTED, unit=unit)
+
+    def _sided(self, quantity: str, unit: str) -> Iterator[Metric]:
+        for side, whose in SIDES.items():
+            path = quantity == "kernel_instructions" and side != "rest"
+            yield Metric(
+                name=f"{self.name}/{quantity}_of_{side}{PER_TOKEN}",
+                unit=unit,
+                better=Better.LOWER if path else Better.NEITHER,
+                grade=Grade.COUNTED,
+                role=Role.PATH if path else Role.BEHAVIOUR,
+                aggregation="mean",
+                description=f"What of `{quantity}{PER_TOKEN}` {whose}.",
+            )
 
     @staticmethod
     def timed() -> tuple[str, ...]:
