@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import jsonschema
+import numpy as np
 import pytest
+from rich.console import Console
 
 from kernleap.judge import Judgement, judge
 from kernleap.judge.policy import load
@@ -14,10 +17,12 @@ from kernleap.model.errors import UsageError
 from kernleap.model.machine import MachineSpec
 from kernleap.model.result import Decision, VerdictDecision
 from kernleap.model.run import RunData
-from kernleap.model.trial import TrialStatus
-from kernleap.report import html, json
+from kernleap.model.trial import Samples, TrialStatus
+from kernleap.report import html, json, terminal
 from kernleap.report.view import view
+from kernleap.workload import metrics_for
 from kernleap.workload.needs import needs_of
+from kernleap.workload.serving.region import TINY
 from simulated import Boot, State, run_of
 
 SHORT, LONG = State(4000), State(4400)
@@ -131,6 +136,52 @@ def test_a_report_says_how_many_boots_each_part_has():
     assert rows["Guest image (SHA-256), serving"] == "serving" * 8
     assert rows["CPU model"] == MachineSpec().cpu
     assert "boots per arm: 5 (micro), 3 (serving)" in html.render(page)
+
+
+def serving_run() -> RunData:
+    """Three boots of an arm of the serving suite's metrics; the values are beside the point."""
+    names = metrics_for([TINY])
+    arms: dict[str, list[Boot | None]] = {}
+    for arm in ("baseline", "candidate"):
+        arms[arm] = []
+        for block in range(3):
+            boot = Boot()
+            boot.samples = [
+                Samples(m.name, m.unit, np.array([100.0 + block + 7 * (arm == "candidate")]))
+                for m in names
+            ]
+            arms[arm].append(boot)
+    run = run_of(arms, regions=("pipe/1p",))
+    own = replace(run.plan.parts[0], suite="serving", regions=(TINY.planned,), metrics=names)
+    return replace(run, plan=replace(run.plan, parts=(own,)))
+
+
+def test_guest_time_is_marked_as_no_evidence_of_speed_wherever_it_is_shown():
+    run = serving_run()
+    page = view(judge(run, load()), run)
+    console = Console(file=io.StringIO(), width=100)
+    terminal.render(page, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    shown = text[text.index("Seen by the client, in guest time") :]
+    assert "not evidence of speed" in shown.splitlines()[0]
+    assert "ttft_p50" in shown
+    assert "itl_p99" in shown
+    markup = html.render(page)
+    after = markup[markup.index("Seen by the client, in guest time") :]
+    assert "not evidence of speed" in after[:400]
+    assert f"{TINY.name}/ttft_p99" in after
+    for metric in json.render(page)["metrics"]:
+        timed = metric["name"].rpartition("/")[2] in TINY.timed()
+        assert ("not evidence of speed" in metric["caution"]) == timed
+        assert metric["decision"] in ("equivalent", "undecided", "behaviour_changed") or not timed
+    assert not page.candidates[0].tails
+
+
+def test_server_and_client_have_rows_of_their_own_below_the_total():
+    run = serving_run()
+    page = view(judge(run, load()), run)
+    (family,) = page.primary
+    assert [m.row.strip() for m in family.metrics] == [TINY.name, "of the server", "of the client"]
 
 
 def test_kinds_of_machines_register_themselves():

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from kernleap.model.result import Decision
 from kernleap.report import marks, svg
 from kernleap.report.bars import BarRow, bar_rows
+from kernleap.report.guest_time import TITLE, guest_times
 from kernleap.report.overview import overview
 from kernleap.report.parts import FindingView, MetricView, ReportView
 from kernleap.report.placement import in_words, timeline
@@ -97,6 +98,8 @@ def render_at(view: ReportView, detail: Detail) -> str:
             with_strip={m.name for m in by_size[: detail.strips]},
             moved_rest=moved_rest,
             calm=calm,
+            guest_times=guest_times(view.behaviour),
+            guest_times_title=TITLE,
             several=len(view.candidates) > 1,
             decisions=[(d, WORDS[d]) for d in Decision],
             style=asset("style.css"),

@@ -19,6 +19,7 @@ import numpy as np
 
 from kernleap.model.result import ArmValues
 from kernleap.model.trial import TrialRecord, TrialStatus
+from kernleap.report import guest_time
 from kernleap.report.architectures import ArchPanel
 from kernleap.report.parts import (
     ArmView,
@@ -115,6 +116,7 @@ def _metric(row: FindingView) -> dict[str, Any]:
         "unit": metric.unit,
         "grade": metric.grade,
         "better": metric.better,
+        "caution": guest_time.caution(metric),
         "role": metric.role,
         "baseline": _values(comparison.baseline),
         "candidate": _values(comparison.candidate),

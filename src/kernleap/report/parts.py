@@ -123,12 +123,17 @@ class MetricView:
     description: str
     findings: tuple[FindingView, ...]
     points: tuple[PointsView, ...]
+    caution: str = ""
+    """What its figures must not be taken for."""
 
     @property
     def row(self) -> str:
         """What a row is called: by its region where the quantity is the kernel's path."""
-        if self.quantity.startswith("kernel_instructions"):
+        quantity = self.quantity.removesuffix("_per_token")
+        if quantity == "kernel_instructions":
             return self.label
+        if quantity.startswith("kernel_instructions_of_"):
+            return f"  of the {quantity.rpartition('_')[2]}"
         if self.grade == Grade.TIMED:  # of one region, all of them
             return self.quantity
         return f"{self.form}/{self.quantity}" if self.form else self.name

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from kernleap.model.result import Decision, VerdictDecision
+from kernleap.report.guest_time import TITLE, guest_times
 from kernleap.report.parts import CandidateView, FindingView, ReportView
 from kernleap.report.scale import Scale, scale_of
 from kernleap.report.text import plural, shorten
@@ -70,6 +71,7 @@ def render(view: ReportView, console: Console, *, everything: bool = False) -> N
         _recurring(page, candidate)
     _architectures(page, view)
     _behaviour(page, view)
+    _guest_times(page, view)
     for candidate in view.candidates:
         _confounders(page, candidate)
     _beyond(page, view)
@@ -282,6 +284,22 @@ def _behaviour(page: _Page, view: ReportView) -> None:
     left += [f"{calm} without a change"] if calm else []
     if left:
         page.line(Text(f"{', '.join(left)} (all are in the report files)", "dim"), indent=2)
+
+
+def _guest_times(page: _Page, view: ReportView) -> None:
+    metrics = guest_times(view.behaviour)
+    if not metrics:
+        return
+    page.heading(TITLE, "not evidence of speed: every instruction takes a nanosecond")
+    several = len(view.candidates) > 1
+    for metric in metrics:
+        for finding in metric.findings:
+            row = Text("  ", "dim")
+            row.append(metric.quantity.ljust(18))
+            row.append(f"{finding.baseline_text} → {finding.candidate_text} {metric.unit}")
+            if several:
+                row.append(f"  {finding.arm_label}")
+            page.row(row)
 
 
 def _confounders(page: _Page, candidate: CandidateView) -> None:

@@ -21,6 +21,7 @@ from kernleap.report.beyond import Beyond
 from kernleap.report.chain import links
 from kernleap.report.explain import explanation, recurring, responsible
 from kernleap.report.families import FORMS, family_of
+from kernleap.report.guest_time import caution
 from kernleap.report.methods import methods, noise_view, provenance
 from kernleap.report.parts import (
     ArmView,
@@ -205,6 +206,7 @@ def _metric(found: dict[str, Finding], arms: dict[str, ArmView]) -> MetricView:
         description=text.clean(metric.description, 400),
         findings=tuple(_finding(f, arms[name]) for name, f in candidates.items()),
         points=tuple(points),
+        caution=caution(metric),
     )
 
 
