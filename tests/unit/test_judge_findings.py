@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from kernleap.judge import judge
+from kernleap.judge import arms, judge
+from kernleap.judge.compare import compare
+from kernleap.judge.events import counts_events
 from kernleap.judge.policy import load
+from kernleap.model.metric import Better, Grade, Metric, Role
 from kernleap.model.result import Decision
 from simulated import Boot, State, run_of
 
@@ -214,3 +218,35 @@ def test_one_boot_decides_settled_paths_and_says_it_was_one():
     assert decisions[f"{region}/kernel_instructions"] is Decision.WORSE
     assert decisions[f"{other}/kernel_instructions"] is Decision.UNDECIDED
     assert "single boot" in found[0].comparison.quality
+
+
+@pytest.mark.parametrize(
+    ("quantity", "grade", "events"),
+    [
+        ("wakeups", Grade.COUNTED, True),
+        ("wakeups_per_token", Grade.COUNTED, True),
+        ("wakeups_of_rest_per_token", Grade.COUNTED, True),
+        ("wakeups_per_token", Grade.TIMED, False),
+        ("kernel_instructions_of_server_per_token", Grade.COUNTED, False),
+        ("tokens_per_second", Grade.COUNTED, False),
+    ],
+)
+def test_which_metrics_count_events(quantity, grade, events):
+    metric = Metric(f"w/f/{quantity}", "u", Better.NEITHER, grade, Role.BEHAVIOUR, "mean")
+    assert counts_events(metric) == events
+
+
+def test_a_rare_event_of_a_token_is_no_change_of_behaviour_for_a_large_ratio():
+    """Two of 100 tokens instead of one: nothing, though the ratio is 2."""
+    name = "serving/llama.cpp-tiny/faults_of_rest_per_token"
+    metric = Metric(name, "events/token", Better.NEITHER, Grade.COUNTED, Role.BEHAVIOUR, "mean")
+    data = []
+    for arm, rate in (("baseline", 0.01), ("candidate", 0.02)):
+        boots = [
+            arms.Boot(f"{arm}{n}", n, n, {name: np.array([rate + 0.0001 * n])}, {})
+            for n in range(3)
+        ]
+        data.append(arms.ArmData(arm, tuple(boots)))
+    compared = compare(metric, *data, load())
+    assert compared is not None
+    assert compared.inside

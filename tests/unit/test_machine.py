@@ -27,7 +27,8 @@ from kernleap.model.kernel import Arch
 from kernleap.model.machine import MachineSpec, usual_machine
 from kernleap.model.run import Region
 from kernleap.model.trial import TrialStatus
-from kernleap.probe.counts_file import CountsError, RegionCounts, VariantCounts
+from kernleap.probe.counts import RegionCounts, VariantCounts
+from kernleap.probe.counts_file import CountsError
 from kernleap.probe.events import EVENTS, event_entries
 
 FILES = BootFiles(Path("/k/vmlinuz"), Path("/g.cpio"), Path("/t/channel"))

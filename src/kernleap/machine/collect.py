@@ -17,7 +17,8 @@ from kernleap.model.kernel import KernelRef
 from kernleap.model.run import Region
 from kernleap.model.trial import Profile, Samples
 from kernleap.probe.counted import side_samples, to_profiles, to_samples
-from kernleap.probe.counts_file import RegionCounts, read_counts
+from kernleap.probe.counts import RegionCounts
+from kernleap.probe.counts_file import read_counts
 from kernleap.probe.symbols import SymbolTable
 from kernleap.workload.serving.region import PER_TOKEN, PROGRAM, guest_time_values
 from kernleap.workload.serving.result import parse_summary

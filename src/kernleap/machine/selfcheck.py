@@ -18,7 +18,8 @@ import numpy as np
 
 from kernleap.guest.channel import ChannelError, Records
 from kernleap.model.run import Region
-from kernleap.probe.counts_file import CountsError, RegionCounts
+from kernleap.probe.counts import RegionCounts
+from kernleap.probe.counts_file import CountsError
 from kernleap.probe.events import EVENTS
 
 _LONGEST_STEP = 64

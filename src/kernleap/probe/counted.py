@@ -8,13 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernleap.model.trial import BY_SIDE, EVERYTHING, Profile, Samples
-from kernleap.probe.counts_file import (
-    SIDES,
-    CountsError,
-    RegionCounts,
-    VariantCounts,
-    read_counts,
-)
+from kernleap.probe.counts import SIDES, RegionCounts, VariantCounts
+from kernleap.probe.counts_file import CountsError, read_counts
 from kernleap.probe.events import EVENTS, SIDED_EVENTS
 from kernleap.probe.symbols import SymbolTable
 
