@@ -184,7 +184,12 @@ def test_the_generator_was_ready_in_every_boot_that_counts(first) -> None:
     assert all(record.facts["crng_ready"] is True for record in first.values())
 
 
-if __name__ == "__main__":
+def write_golden() -> None:
+    """Count, and take that for golden from now on."""
     counted = golden_of({kernel: boot_once(kernel) for kernel in KERNELS})
     GOLDEN.write_text(json.dumps(counted, indent=1, sort_keys=True) + "\n")
     sys.stderr.write(f"wrote {GOLDEN}\n")
+
+
+if __name__ == "__main__":
+    write_golden()

@@ -7,6 +7,7 @@ Counts depend on the kernel's and the guest's bytes, on QEMU's version and on th
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -68,3 +69,7 @@ if __name__ == "__main__":
     GOLDEN.parent.mkdir(exist_ok=True)
     GOLDEN.write_text(json.dumps(counted(), indent=1, sort_keys=True) + "\n")
     sys.stderr.write(f"wrote {GOLDEN}\n")
+    if shutil.which("qemu-system-aarch64"):
+        import test_arm64  # beside this file, as the program was started
+
+        test_arm64.write_golden()

@@ -200,6 +200,27 @@ def test_without_rights_the_missing_package_is_one_line_to_run(small: Path, prog
     assert "called" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        (["--arch", "arm64"], "qemu-system-aarch64 is missing"),
+        (["--arch=arm64"], "qemu-system-aarch64 is missing"),
+        (["--arch", "amd64,arm64"], "qemu-system-x86_64 is missing"),
+        (["--arch", "amd64"], "qemu-system-x86_64 is missing"),
+    ],
+)
+def test_each_architecture_needs_its_emulator(
+    small: Path, programs: Path, words: list[str], missing: str
+) -> None:
+    pretend_ready(small)
+    command = as_nobody([small / "bin" / "kernleap", "compare", *words, "a", "b"])
+    assert missing in run(command, PATH=str(programs)).stderr
+    # With x86's at hand, what is missing is the other.
+    script(programs / "qemu-system-x86_64", "exit 0")
+    done = run(command, PATH=str(programs))
+    assert ("qemu-system-aarch64 is missing" in done.stderr) == ("arm64" in words[-1])
+
+
 @pytest.mark.parametrize("words", [["--machine", "here"], ["--machine=here"]])
 def test_the_running_machine_needs_no_emulator(small: Path, programs: Path, words) -> None:
     pretend_ready(small)
