@@ -85,10 +85,11 @@ def test_noise_of_the_machine_is_said():
     calm = {"steal_cpus": 0.0, "other_cpus": 0.01, "idle_server_cpus": 0.0, "driver_cpus": 0.2}
     run = ({COST: values(1)}, {COST: values(2)})
     assert decisions(*run, noise=calm)[1].warnings == ()
-    loud = {**calm, "steal_cpus": 0.3, "other_cpus": 0.9}
+    loud = {**calm, "steal_cpus": 0.3, "other_cpus": 0.9, "driver_late_ms": 40.0}
     warnings = decisions(*run, noise=loud)[1].warnings
     assert any("hypervisor" in w and "20 of 20" in w for w in warnings)
     assert any("other programs" in w for w in warnings)
+    assert any("driver was late" in w and "40.00" in w for w in warnings)
 
 
 def test_nothing_is_called_where_nothing_differs():

@@ -172,9 +172,11 @@ def _show(store: RunStore, trials: list[dict[str, Any]], metrics: list[Any]) -> 
         f"  seed {plan.seed}",
     ]
     for part in plan.parts:
+        timed = part.machine.mode == "timed"
         lines.append(
-            f"  suite {part.label}, {part.boots} boots per arm: {part.machine.kind}, "
-            f"{part.emulator_version}, CPU {part.machine.cpu}, guest {part.guest_sha256[:12]}"
+            f"  suite {part.label}, {part.boots} {plan.trial_word}s per arm: {part.machine.kind}, "
+            f"{part.emulator_version}, CPU {part.machine.cpu}"
+            f"{'' if timed else f', guest {part.guest_sha256[:12]}'}"
         )
     roles = {arm.name: arm.role for arm in plan.arms}
     for one in plan.inputs:

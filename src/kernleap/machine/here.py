@@ -43,6 +43,7 @@ IDLE_S = 0.5
 """How long a fresh server is left in peace, and watched for spinning."""
 LOG = "server.log"
 _Z95 = 1.96
+_NEVER = 1 << 62
 
 
 class _EngineLost(Exception):  # noqa: N818 - a result of the trial, not an error of ours
@@ -158,7 +159,7 @@ class HereMachine:
             facts["engine"] = _engine_facts(serving)
         elapsed = (time.monotonic() - at) * 1e9
         stolen = (sample_machine().steal_ns - machine.steal_ns) / elapsed
-        facts["noise"] = {**_noise(seen.profile), "load_average": load, "trial_steal_cpus": stolen}
+        facts["noise"] = {**_noise(seen), "load_average": load, "trial_steal_cpus": stolen}
         facts["accounting"] = _accounting(seen.profile)
         facts["not_measured"] = list(seen.missing)
         facts["energy_joules"] = dict(seen.machine[0].joules)
@@ -239,10 +240,12 @@ def _engine_facts(serving: Serving) -> dict[str, Any]:
     return facts
 
 
-def _noise(profile: ServingProfile) -> dict[str, float]:
-    """What else went on in the window, in CPUs."""
-    window = profile.windows[0]
+def _noise(seen: Observation) -> dict[str, float]:
+    """What else went on in the window, in CPUs, and how late the driver was."""
+    profile, window = seen.profile, seen.profile.windows[0]
+    delay = seen.result.histograms["schedule_delay"].quantile(0.99)
     return {
+        "driver_late_ms": delay.low / 1e6 if delay else 0.0,
         "steal_cpus": window.steal_ns / window.elapsed_ns,
         "other_cpus": max(0.0, others(window, profile.driver_cpu_ratio)),
         "driver_cpus": profile.driver_cpu_ratio,
@@ -277,7 +280,8 @@ def _accounting(profile: ServingProfile) -> dict[str, Any]:
 
 def _warnings(seen: Observation) -> Iterator[str]:
     profile = seen.profile
-    yield from (f"load: {warning}" for warning in profile.driver_warnings)
+    # How late and how busy it was is in the facts, and is said once for all trials.
+    yield from (f"load: {warning}" for warning in seen.result.warnings(late_ns=_NEVER))
     if profile.failed_requests:
         yield f"{profile.failed_requests} of {profile.requests} requests failed"
     if ended := profile.windows[0].ended_threads:
