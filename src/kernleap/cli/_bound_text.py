@@ -55,7 +55,7 @@ def document(
         },
         "tokens_per_second": _mean(found.tokens_per_second),
         "kernel_ratio": {**_mean(found.kernel_ratio), "sampling_error": found.kernel_ratio_error},
-        "warnings": [*found.warnings, *spinning_calls(seen.breakdown)],
+        "warnings": [*found.warnings, *spinning_calls(seen.breakdown, found.work)],
         "windows": [asdict(window) for window in profile.windows],
         "probed_windows": {p.probe: [asdict(w) for w in p.windows] for p in profile.probed},
         "probes": {
@@ -166,7 +166,7 @@ def show(facts: EngineFacts, profile: ServingProfile, found: Bound, seen: Seen) 
         )
     for name, why in seen.missing.items():
         echo(f"  {name}: {why}")
-    for warning in (*found.warnings, *(spinning_calls(seen.breakdown))):
+    for warning in (*found.warnings, *(spinning_calls(seen.breakdown, found.work))):
         echo(f"  warning: {warning}")
     for note in _notes(profile):
         echo(f"  note: {note}")

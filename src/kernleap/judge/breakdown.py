@@ -145,14 +145,21 @@ def share_of_token(part: Part, work: Mean) -> tuple[float, float]:
     return min(1.0, value), min(1.0, value * (1 + relative))
 
 
-def spinning_calls(breakdown: Breakdown | None) -> tuple[str, ...]:
-    """A warning where sched_yield takes a good part of the server's kernel time."""
+def spinning_calls(breakdown: Breakdown | None, work: Mean) -> tuple[str, ...]:
+    """A warning where sched_yield takes a good part of the server's kernel time.
+
+    Args:
+        work: the kernel's own work as a share of a token's time, which that part is taken off.
+    """
     server = breakdown.server if breakdown else None
     for part in server.contexts if server else ():
         if part.name == "call sched_yield" and part.share.value > SPINNING_SHARE:
             return (
                 f"{part.share.value:.0%} of the server's kernel time are calls of sched_yield: it "
-                "spins; they are not the kernel's price, and the bound is too high by them",
+                "spins; they are not the kernel's price, and the bound is too high by them. "
+                f"Without them the kernel's own work is {work.value * (1 - part.share.value):.1%} "
+                "of a token's time in place of "
+                f"{work.value:.1%}",
             )
     return ()
 
