@@ -101,9 +101,10 @@ def test_levels_that_a_machine_does_not_know_are_left_out():
     assert after(argv_of("two-llc"), "-numa") == []
 
 
-def test_a_placed_kernel_shows_its_domains():
-    assert "sched_verbose" in kernel_cmdline((), placed=True).split()
-    assert "sched_verbose" not in kernel_cmdline(()).split()
+def test_a_placed_kernel_shows_its_domains_and_trusts_its_clock():
+    assert {"sched_verbose", "tsc=reliable"} <= set(kernel_cmdline((), placed=True).split())
+    assert not {"sched_verbose", "tsc=reliable"} & set(kernel_cmdline(()).split())
+    assert "tsc=reliable" not in kernel_cmdline((), Arch.ARM64, placed=True)
 
 
 def test_the_lab_takes_the_shape_for_placement_only():

@@ -21,6 +21,10 @@ _BASE_CMDLINE = (
     "panic=-1",
     "loglevel=4",
 )
+# sched_verbose: the scheduling domains can be read.
+# tsc=reliable: else the clock's watchdog may make one CPU poll another for ever: they take turns,
+# and the clock is a count of instructions, the same for all of them.
+_PLACED_CMDLINE = {Arch.AMD64: ("sched_verbose", "tsc=reliable"), Arch.ARM64: ("sched_verbose",)}
 _CONSOLE = {Arch.AMD64: "ttyS0", Arch.ARM64: "ttyAMA0"}
 # dtb-randomness=off: else each start of the emulator would hand the kernel other random bytes.
 _MACHINE = {Arch.AMD64: "pc", Arch.ARM64: "virt,gic-version=3,dtb-randomness=off"}
@@ -42,14 +46,14 @@ def kernel_cmdline(
 ) -> str:
     """The kernel's command line: the lab's own parameters, then the arm's in their order.
 
-    On a `placed` machine the kernel also shows its scheduling domains, to be checked.
+    A `placed` machine, which has many CPUs, has some parameters more.
     """
     extra = [
         m.key if m.value is None else f"{m.key}={m.value}"
         for m in modifiers
         if m.kind is ModifierKind.CMDLINE
     ]
-    base = (*_BASE_CMDLINE, "sched_verbose") if placed else _BASE_CMDLINE
+    base = (*_BASE_CMDLINE, *_PLACED_CMDLINE[arch]) if placed else _BASE_CMDLINE
     return " ".join((f"console={_CONSOLE[arch]}", *base, *extra))
 
 

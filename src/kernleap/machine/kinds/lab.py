@@ -20,7 +20,7 @@ from kernleap.workload.needs import ALLREDUCE, MICRO, SERVING, Needs
 from kernleap.workload.serving.timed import TimedRegion
 
 _PLACED_SETTLE_S = 0.5
-_PLACED_LIMIT_S = 900.0
+_PLACED_LIMIT_S = 600.0
 """Dozens of emulated CPUs share one of the host's, which others may use as well."""
 
 
