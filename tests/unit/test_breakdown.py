@@ -25,6 +25,7 @@ MAPS = {
     "@calls": {"0": 10, "202": 4, "9999": 1},
     "@call_ns": {"0": 5000, "202": 9000},
     "@waits": 8,
+    "@untimed": 2,
     "@wait_ns": 80_000,
     "@softirq_ns": {"3": 700, "1": 100},
     "@ready": {"12": 5},
@@ -253,6 +254,7 @@ def test_traced_sums_are_per_token():
     assert found is not None
     assert found.calls[0].calls == pytest.approx(0.4)
     assert found.cpu_us == pytest.approx(1.4)
+    assert found.untimed == 4
     assert found.waits == pytest.approx(0.8)
     assert (found.wait_p50_us, found.wait_p99_us) == (8.192, 131.072)
     assert found.softirq_us == pytest.approx({"net_rx": 0.07, "timer": 0.01})

@@ -222,7 +222,7 @@ def _columns(part: Part) -> str:
 def _show_traced(traced: Traced) -> None:
     click.echo(
         f"  by tracepoints: calls {traced.cpu_us:.3g} us a token, "
-        f"{sum(row.calls for row in traced.calls):.3g} of them"
+        f"{sum(row.calls for row in traced.calls):.3g} of them ({traced.untimed} in all not timed)"
     )
     for row in traced.calls[:_TOP]:
         click.echo(f"  {row.name:<22} {row.cpu_us:>8.3g} us    {row.calls:>8.3g} calls")

@@ -26,6 +26,7 @@ class Traced:
     Attributes:
         calls: by falling CPU time; what the probe itself adds to each call is in it.
         cpu_us: of all calls, per token.
+        untimed: calls that are counted and have no time, because an event was lost.
         waits, wait_us: times that a thread of the server waited for a CPU, and how long in all,
             per token.
         wait_p50_us, wait_p99_us: of one wait: the upper end of the histogram's bucket (a power of
@@ -35,6 +36,7 @@ class Traced:
 
     calls: tuple[CallRow, ...]
     cpu_us: float
+    untimed: int
     waits: float
     wait_us: float
     wait_p50_us: float | None
@@ -66,6 +68,7 @@ def traced_of(traced: Sequence[TracedUse], windows: Sequence[ServingWindow]) -> 
             for name, ns in sorted(times.items(), key=lambda item: (-item[1], item[0]))
         ),
         cpu_us=times.total() / 1e3 / tokens,
+        untimed=sum(use.untimed for use in traced),
         waits=sum(use.waits for use in traced) / tokens,
         wait_us=sum(use.wait_ns for use in traced) / 1e3 / tokens,
         wait_p50_us=_quantile(histogram, 0.5),

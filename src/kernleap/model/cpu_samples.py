@@ -63,6 +63,7 @@ class TracedUse:
     Attributes:
         began_ns, ended_ns: CLOCK_MONOTONIC.
         calls: of the watched processes, by falling CPU time. Interrupts that hit a call are in it.
+        untimed: calls whose time is in no sum, because an event within them was not seen.
         waits: times that a watched thread was ready and then got a CPU.
         wait_ns: their sum; `wait_histogram` has their number by the least nanoseconds of a bucket.
         softirq_ns: time in softirq handlers by vector, of the whole machine.
@@ -71,6 +72,7 @@ class TracedUse:
     began_ns: int
     ended_ns: int
     calls: tuple[CallUse, ...]
+    untimed: int
     waits: int
     wait_ns: int
     wait_histogram: Mapping[int, int]

@@ -3,8 +3,10 @@
 Needs bpftrace, root and tracefs; no kprobes and no BTF. Tracepoints cost time at every event, so
 that it is started for a stretch of time and ended after it; what it costs must be measured.
 
-A system call's time is from its entry to its exit, without what the thread spent off the CPU. It
-waits for a CPU from its wakeup, or from losing the CPU while it could go on, until it runs.
+A system call's time is from its entry to its exit, without what the thread spent off the CPU. The
+kernel drops an event now and then, a few in a million; a call in which a thread came back without
+having left, or the other way round, is counted and not timed: its sleep would be taken for work. A
+thread waits for a CPU from its wakeup, or from losing the CPU while it could go on, until it runs.
 """
 
 from __future__ import annotations
@@ -51,9 +53,11 @@ tracepoint:raw_syscalls:sys_enter /@watched[pid] && @on/ {{
 tracepoint:raw_syscalls:sys_exit /@entered[tid]/ {{
   if (@on) {{
     @calls[@call[tid]] = count();
-    @call_ns[@call[tid]] = sum(nsecs - @entered[tid] - @away[tid]);
+    if (@spoilt[tid] || @left[tid]) {{ @untimed = count(); }}
+    else {{ @call_ns[@call[tid]] = sum(nsecs - @entered[tid] - @away[tid]); }}
   }}
   delete(@entered[tid]); delete(@call[tid]); delete(@away[tid]); delete(@left[tid]);
+  delete(@spoilt[tid]);
 }}
 tracepoint:sched:sched_switch /@on/ {{
   $now = nsecs;
@@ -70,6 +74,7 @@ tracepoint:sched:sched_switch /@on/ {{
     delete(@ready[$next]);
   }}
   if (@left[$next]) {{ @away[$next] += $now - @left[$next]; delete(@left[$next]); }}
+  else if (@entered[$next]) {{ @spoilt[$next] = 1; }}
 }}
 tracepoint:sched:sched_wakeup /@mine[args->pid] && @on/ {{ @ready[args->pid] = nsecs; }}
 tracepoint:irq:softirq_entry /@on/ {{ @softirq[cpu] = nsecs; }}
@@ -187,6 +192,7 @@ def read_maps(lines: Iterable[str]) -> TracedUse:
             began_ns=int(maps["@from"]),
             ended_ns=int(maps["@until"]),
             calls=tuple(sorted(used, key=lambda use: (-use.cpu_ns, use.name))),
+            untimed=int(maps.get("@untimed", 0)),
             waits=int(maps.get("@waits", 0)),
             wait_ns=int(maps.get("@wait_ns", 0)),
             wait_histogram={int(b.get("min", 0)): int(b["count"]) for b in maps.get("@wait", [])},
