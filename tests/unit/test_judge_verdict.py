@@ -12,6 +12,8 @@ from kernleap.model.errors import Exit
 from kernleap.model.metric import Grade
 from kernleap.model.result import VerdictDecision
 from simulated import Boot, State, run_of
+from timed_run import run_of as timed_run
+from timed_run import timed
 
 BASE = {"pipe/1p": State(4000), "tcp/1p": State(20_000), "pipe/2p-fifo": State(6000, 2, 2)}
 
@@ -143,3 +145,28 @@ def test_the_noise_floor_comes_from_the_aa_arm_and_a_false_call_is_a_warning():
     assert judgement.noise is not None
     assert judgement.noise.false_calls == ("pipe/1p/kernel_instructions",)
     assert "not to be trusted" in judgement.warnings[0]
+
+
+CPU, TAIL = timed("cpu_time_per_token"), timed("ttft_p99")
+CALM = [100.0, 100.2, 99.9, 100.1, 99.8, 100.0, 100.1, 99.9, 100.2, 99.8]
+WILD = [100.0, 140.0, 70.0, 120.0, 90.0, 150.0, 60.0, 110.0, 80.0, 130.0]
+
+
+@pytest.mark.parametrize(
+    ("tail", "decision", "rule"),
+    [
+        (CALM, VerdictDecision.ADOPT, "gain"),
+        (WILD, VerdictDecision.UNDECIDED, "times-open"),
+        ([1.3 * value for value in CALM], VerdictDecision.REJECT, "guard"),
+    ],
+)
+def test_a_gain_is_not_adopted_while_a_guarded_time_may_be_worse(tail, decision, rule):
+    faster = [0.9 * value for value in CALM]
+    run = timed_run({"7.0": {CPU: CALM, TAIL: CALM}, "7.2": {CPU: faster, TAIL: tail}})
+    result = judge(run, load()).verdicts["7.2"]
+    assert (result.decision, result.reasons[0].rule) == (decision, rule)
+
+
+def test_a_noisy_tail_does_not_make_a_hold_uncertain():
+    run = timed_run({"7.0": {CPU: CALM, TAIL: CALM}, "7.2": {CPU: CALM, TAIL: WILD}})
+    assert judge(run, load()).verdicts["7.2"].decision is VerdictDecision.HOLD

@@ -9,6 +9,7 @@ a constraint      (named by its key, `lifecycle.longterm`) is broken: *reject*
 `guard`           a guarded metric is worse by more than the guard margin: *reject*
 `behaviour`       a guarded path is longer because events changed: as the policy says
 `guard-open`      a guarded path may be worse by more than the guard margin: *undecided*
+`times-open`      a guarded time is not shown to be no worse: *undecided* instead of *adopt*
 a constraint      is not known to be met: as the policy says; about money: *hold* if broken
 `gain`            a primary metric is better by the minimum gain or more: *adopt* (rollout)
 `gate`            nothing that is guarded got worse: *adopt* (gate), that is, passed
@@ -24,7 +25,7 @@ from math import inf
 from kernleap.judge.constraints import Outcome
 from kernleap.judge.policy import Goal, Policy
 from kernleap.model.errors import Exit
-from kernleap.model.metric import Better, Role
+from kernleap.model.metric import Better, Grade, Role
 from kernleap.model.result import Decision, Finding, Reason, Verdict, VerdictDecision
 
 SHORTFALL = frozenset({"infrastructure"})
@@ -85,6 +86,8 @@ def decide(
     guarded = [f for f in findings if policy.is_guarded(f.comparison.metric)]
     primary = [f for f in findings if policy.is_primary(f.comparison.metric)]
     broken, doubtful = _constraints(constraints, policy)
+    if (open_times := _times_open(guarded, policy)) is not None:
+        doubtful.insert(0, open_times)
     goal = [ruling for ruling in _goal(primary, guarded, policy) if ruling is not None]
     # A doubt stands in the way of adopting; it does not make a *hold* uncertain.
     adopts = bool(goal) and goal[0][0] is VerdictDecision.ADOPT
@@ -214,6 +217,23 @@ def _guard_open(guarded: list[Finding], policy: Policy) -> _Ruling | None:
         VerdictDecision.UNDECIDED, "guard-open",
         f"{_count(unsettled)} may be worse by more than {policy.guard_margin:.2%}: "
         f"{_largest(unsettled)}", unsettled,
+    )  # fmt: skip
+
+
+def _times_open(guarded: list[Finding], policy: Policy) -> _Ruling | None:
+    """Times that are not shown to be non-inferior: too noisy to say *no worse*."""
+    unsettled = [
+        f
+        for f in guarded
+        if f.comparison.metric.grade is Grade.TIMED
+        and f.decision is not Decision.EQUIVALENT
+        and _harm(f)[1] > 1 + max(policy.guard_margin, f.comparison.margin)
+    ]
+    if not unsettled:
+        return None
+    return _ruling(
+        VerdictDecision.UNDECIDED, "times-open",
+        f"{_count(unsettled)} not shown to be no worse: {_largest(unsettled)}", unsettled,
     )  # fmt: skip
 
 
