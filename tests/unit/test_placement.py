@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,8 +12,11 @@ from kernleap.guest.channel import ChannelError, Records
 from kernleap.guest.plan import placed_plan
 from kernleap.kernel import parse_ref
 from kernleap.machine import profiles
+from kernleap.machine.collect import InvalidTrial
+from kernleap.machine.placed import collect_plays
 from kernleap.model.errors import UsageError
 from kernleap.model.metric import Grade
+from kernleap.model.run import Region as PlannedRegion
 from kernleap.probe.placement import (
     converged_ms,
     disagreement,
@@ -198,3 +204,53 @@ def test_time_of_a_bin_on_two_cpus_adds_up():
     more = {"type": "where", "region": 0, "seat": 0, "time": [4, 2, 50_000]}
     (found,) = read_plays(Records((*two.items, more)), cpus=4)
     assert np.isclose(locality(found, LLC, 4, 5), 0.5)
+
+
+# A whole boot: checked against the plan, and threads against the trace.
+
+
+def collected(records: Records, plays: int = 1):
+    shape = replace(profiles.load("two-llc"), name="tiny")
+    region = PlannedRegion("spin/scattered", "spin", "scattered", 400, 200, (2, 2, plays))
+    warnings: list[str] = []
+    samples, text = collect_plays(shape, (region,), records, warnings)
+    return samples, json.loads(text), warnings
+
+
+def two_llc(path: list[int]) -> list[int]:
+    """CPUs of the second cache of two-llc are 6 to 11; of `LLC` above, 2 and 3."""
+    return [cpu + 4 if cpu >= 2 else cpu for cpu in path]
+
+
+def big(where, **more) -> Records:
+    return says({seat: two_llc(path) for seat, path in where.items()}, **more)
+
+
+def test_a_boot_gives_samples_and_a_picture():
+    samples, picture, warnings = collected(big(GATHERED))
+    assert {s.metric: list(s.values) for s in samples}["spin/scattered/locality"] == [1.0]
+    assert picture["llcs"] == ["0-5", "6-11"]
+    assert [len(play["threads"]) for play in picture["plays"]] == [4]
+    assert warnings == []
+
+
+def test_threads_and_trace_that_contradict_each_other_are_no_result():
+    rows = [[100, 0, 10], [101, 6, 10], [102, 7, 10], [103, 1, 10]]
+    with pytest.raises(InvalidTrial, match="disagree on locality"):
+        collected(big(GATHERED, traced=rows))
+
+
+def test_a_smaller_difference_is_a_warning():
+    rows = [[100, 0, 85], [101, 0, 100], [102, 7, 100], [103, 6, 100], [100, 6, 60]]
+    _, _, warnings = collected(big(GATHERED, traced=rows))
+    assert warnings == ["spin/scattered: locality of threads and trace are 0.13 apart"]
+
+
+def test_a_boot_that_played_another_number_of_times_is_invalid():
+    with pytest.raises(InvalidTrial, match="played 1 times, not 3"):
+        collected(big(GATHERED), plays=3)
+
+
+def test_threads_that_never_ran_are_no_result():
+    with pytest.raises(InvalidTrial):
+        collected(big({0: [-1] * 8, 1: [-1] * 8}))

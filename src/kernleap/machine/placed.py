@@ -106,7 +106,7 @@ class PlacedMachine:
             if status is TrialStatus.OK:
                 check_guest(ref, records, facts)
                 check_truth(self.topology, records, facts)
-                samples, artifacts["placement"] = _collect(
+                samples, artifacts["placement"] = collect_plays(
                     self.topology, regions, records, warnings
                 )
         except (ChannelError, InvalidTrial) as error:
@@ -125,7 +125,7 @@ class PlacedMachine:
         )
 
 
-def _collect(
+def collect_plays(
     topology: Topology, regions: tuple[Region, ...], records: Records, warnings: list[str]
 ) -> tuple[tuple[Samples, ...], str]:
     """The samples of a boot, and the whereabouts of its threads as JSON.
