@@ -87,9 +87,14 @@ def run_of(
 
 
 def scattered(centre: float, spread: float = 0.004, boots: int = 10, seed: int = 1) -> list[float]:
-    """Boots around a centre, relative scatter `spread`; their median is exactly the centre."""
+    """Boots around a centre, relative scatter `spread`.
+
+    The centre is their lower median (counts go by it) and their geometric mean (times do).
+    """
     offsets = np.random.default_rng(seed).normal(0, spread, boots)
     offsets -= np.sort(offsets)[(boots - 1) // 2]
+    above = offsets > 0
+    offsets[above] *= -offsets[~above].sum() / offsets[above].sum()
     return [float(centre * np.exp(offset)) for offset in offsets]
 
 

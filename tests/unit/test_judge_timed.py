@@ -42,6 +42,37 @@ def test_a_cost_per_token(factor, scatter, expected):
         assert found[COST].more_boots is None or found[COST].more_boots > 0
 
 
+def test_the_point_shown_is_the_middle_of_its_interval():
+    """By hand: pairs' ratios are 1.1, 1.1 and 1.331, so their geometric mean is 1.1^(5/3)."""
+    candidate = np.array([110.0, 99.0, 266.2])
+    found, _ = decisions({COST: np.array([100.0, 90.0, 200.0])}, {COST: candidate})
+    comparison = found[COST].comparison
+    low, high = comparison.interval
+    assert comparison.ratio == pytest.approx(1.1 ** (5 / 3))
+    assert comparison.ratio == pytest.approx((low * high) ** 0.5)
+    assert comparison.candidate.median / comparison.baseline.median == pytest.approx(1.1)
+
+
+def test_what_may_be_zero_is_compared_by_differences_around_their_mean():
+    errors = f"{REGION.name}/error_ratio"
+    found, _ = decisions(
+        {errors: np.array([0.0, 2.0, 2.0, 4.0])}, {errors: np.array([1.0, 3.0, 3.0, 9.0])}
+    )
+    comparison = found[errors].comparison
+    # Differences 1, 1, 1 and 5: mean 2, standard error 1, t of 3 degrees of freedom 3.182; they
+    # are shown as shares of the baseline's median, which is 2.
+    assert comparison.ratio == pytest.approx(2.0)
+    assert comparison.interval == pytest.approx((2 - 3.182 / 2, 2 + 3.182 / 2), rel=1e-3)
+
+
+def test_an_arm_of_zeros_is_compared_without_a_warning():
+    zero = f"{REGION.name}/error_ratio"
+    with np.errstate(all="raise"):
+        found, _ = decisions({zero: np.zeros(5)}, {zero: np.full(5, 0.02)})
+    assert found[zero].comparison.baseline.modes == (0.0,)
+    assert "zero baseline" in found[zero].comparison.quality
+
+
 def test_one_trial_says_nothing():
     found, judgement = decisions({COST: np.array([50.0])}, {COST: np.array([30.0])})
     assert found[COST].decision is Decision.UNDECIDED

@@ -20,8 +20,9 @@ class Compared:
     """A comparison with its effect.
 
     `edges` are the ends of *equivalent* and `reach` the interval, both on the effect's scale
-    (log ratio, or difference). `reach` always contains the point estimate shown, which is
-    that of the central values.
+    (log ratio, or difference). `reach` always contains the point estimate shown: of counts
+    the ratio of the central values, which are those of real boots; of times the middle of the
+    interval, for times have no value that is the path.
     """
 
     metric: Metric
@@ -78,10 +79,10 @@ def compare(
     effect = estimate(a, b, prior=prior, paired=paired, scale=scale, confidence=1 - policy.alpha)
     margin = policy.margin(metric)
     if scale is Scale.LOG:
-        point = log(there.median / here.median)
+        point = effect.estimate if timed else log(there.median / here.median)
         edges = (-log1p(margin), log1p(margin))
     else:
-        point = there.median - here.median
+        point = effect.estimate if timed else there.median - here.median
         edges = _linear_edges(metric, policy, here.median, size)
         margin = edges[1] / here.median if here.median > 0 else margin
     reach = (min(effect.interval[0], point), max(effect.interval[1], point))
@@ -93,7 +94,7 @@ def compare(
         effect=effect,
         reach=reach,
         edges=edges,
-        ratio=_ratio(here.median, there.median),
+        ratio=_as_ratio(point, scale, here.median) if timed else _ratio(here.median, there.median),
         interval=_as_ratios(reach, scale, here.median),
         margin=margin,
         quality=_quality(here, there, paired, len(common)),
@@ -136,6 +137,12 @@ def _ratio(baseline: float, candidate: float) -> float:
     if baseline == candidate:
         return 1.0
     return candidate / baseline if baseline else inf
+
+
+def _as_ratio(point: float, scale: Scale, baseline: float) -> float:
+    if scale is Scale.LOG:
+        return exp(point)
+    return max(0.0, 1 + point / baseline) if baseline > 0 else _ratio(0.0, max(0.0, point))
 
 
 def _as_ratios(reach: tuple[float, float], scale: Scale, baseline: float) -> tuple[float, float]:

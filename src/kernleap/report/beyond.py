@@ -12,6 +12,7 @@ from kernleap.report.cost_json import document
 from kernleap.report.parts import ChainLink
 from kernleap.report.risk import RiskView, risk_view
 from kernleap.report.section import SectionView
+from kernleap.report.text import clean
 from kernleap.risk.as_json import to_json
 from kernleap.risk.profile import RiskProfile
 
@@ -50,6 +51,7 @@ def beyond(profiles: Mapping[str, RiskProfile], cost: CostResult | None = None) 
 
 def _money(cost: CostResult, arm: str) -> ChainLink:
     one = next(a for a in cost.arms if a.arm == arm)
-    text = cost_view.sentence(cost, one)
+    # The link stands under its arm's name already.
+    text = cost_view.sentence(cost, one).removeprefix(f"{clean(arm, 80)}: ")
     grade = "timed" if one.change else ""
     return ChainLink("Money", grade, text, measured=one.change is not None)
