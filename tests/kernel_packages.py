@@ -74,7 +74,7 @@ def compress(data: bytes, kind: str) -> bytes:
     if kind == "zst":
         return zstandard.compress(data)
     if kind == "gz":
-        return gzip.compress(data, compresslevel=1)
+        return gzip.compress(data, compresslevel=1, mtime=0)
     return data
 
 
@@ -116,7 +116,7 @@ def pacman(
     texts: list[tarfile.TarInfo | tuple[str, bytes]] = []
     if build is not None:
         texts.append((".BUILDINFO", build.encode()))
-    texts += [(".MTREE", gzip.compress(b"#mtree\n")), (".PKGINFO", info.encode())]
+    texts += [(".MTREE", gzip.compress(b"#mtree\n", mtime=0)), (".PKGINFO", info.encode())]
     return compress(tar([*texts, *members]), "zst")
 
 
