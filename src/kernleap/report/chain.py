@@ -29,7 +29,7 @@ class _Kind:
     patterns: tuple[str, ...]
     missing: str
     leading: tuple[str, ...] = ()
-    """Quantities to tell first where nothing moved."""
+    """Quantities to tell first."""
     many: bool = False
     """Whether its metrics are told by number rather than by name."""
 
@@ -100,12 +100,16 @@ def _tally(rows: list[tuple[MetricView, FindingView]]) -> str:
 
 
 def _named(rows: list[tuple[MetricView, FindingView]], leading: tuple[str, ...]) -> str:
-    """Those that moved, largest first; if none did, the leading quantities."""
+    """Those that moved, if any did: the leading quantities, then the largest."""
     moved = [(m, f) for m, f in rows if f.decision in (Decision.BETTER, Decision.WORSE)]
-    chosen = sorted(moved, key=lambda row: -row[1].log_size)
-    if not moved:
-        place = {quantity: number for number, quantity in enumerate(leading)}
-        chosen = sorted(rows, key=lambda row: place.get(row[0].quantity, len(place)))
+    place = {quantity: number for number, quantity in enumerate(leading)}
+    chosen = sorted(
+        moved or rows,
+        key=lambda row: (
+            place.get(row[0].quantity, len(place)),
+            -row[1].log_size if moved else 0.0,
+        ),
+    )
     told = [f"{m.name} {f.change_text} ({f.interval_text}), {f.word}" for m, f in chosen[:_NAMED]]
     rest = len(rows) - len(told)
     return "; ".join(told) + (f"; and {plural(rest, 'more metric')}" if rest else "")

@@ -128,9 +128,9 @@ class MetricView:
 
     @property
     def row(self) -> str:
-        """What a row is called: by its region where the quantity is the kernel's path."""
+        """What a row is called: by its region where the quantity is understood."""
         quantity = self.quantity.removesuffix("_per_token")
-        if quantity == "kernel_instructions":
+        if quantity == "kernel_instructions" or self.grade == Grade.PLACED:
             return self.label
         if quantity.startswith("kernel_instructions_of_"):
             return f"  of the {quantity.rpartition('_')[2]}"
@@ -291,9 +291,9 @@ class ReportView:
     provenance: tuple[tuple[str, str], ...]
     boots_text: str
     reproduce: str
+    """The command that comes to the same again."""
     reproduce_text: str
     """What that command does."""
-    """The command that runs the same inputs again and compares every count."""
     beyond: Beyond
     """Risk and cost."""
     command: str

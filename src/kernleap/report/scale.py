@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ def scale_of(findings: Iterable[FindingView]) -> Scale:
     A single giant (a tenfold path under a debug option) then does not flatten all others.
     """
     sizes = sorted(abs(f.ratio - 1.0) for f in findings if f.ratio is not None)
-    return _round(sizes[int((len(sizes) - 1) * _COVERED)] if sizes else 0.0)
+    return _round(sizes[math.ceil(len(sizes) * _COVERED) - 1] if sizes else 0.0)
 
 
 def scale_for(ratios: Iterable[float]) -> Scale:

@@ -77,6 +77,7 @@ def view(judgement: Judgement, run: RunData, more: Beyond | None = None) -> Repo
     baseline = by_name[plan.baseline.name]
     names = text.listing([c.arm.label for c in candidates])
     boots = _boots_text(run)
+    again, what_again = _again(run)
     return ReportView(
         run=run,
         run_id=text.clean(plan.id),
@@ -98,8 +99,8 @@ def view(judgement: Judgement, run: RunData, more: Beyond | None = None) -> Repo
         methods=methods(plan, metrics),
         provenance=provenance(plan),
         boots_text=boots,
-        reproduce=_again(run),
-        reproduce_text=_AGAIN.get(plan.trial_word, _AGAIN["trial"]),
+        reproduce=again,
+        reproduce_text=what_again,
         beyond=more,
         command=text.clean(shlex.join(plan.command), 1000),
     )
@@ -109,16 +110,21 @@ _AGAIN = {
     "boot": "boots the same kernels, by digest, and compares every count with this run",
     "file": "judges the same files again",
     "trial": "measures again: times differ from run to run, the verdict should not",
+    "runs": "judges the same runs again; those counted in the lab also boot again, by "
+    "kernleap reproduce and their own id",
 }
 
 
-def _again(run: RunData) -> str:
-    """The command that comes to the same verdict again, or to the same counts."""
-    if run.plan.trial_word == "trial":
-        return shlex.join(run.plan.command)
-    verb = "report" if run.plan.trial_word == "file" else "reproduce"
-    runs = run.extra.get("runs", (run.plan.id,))
-    return " && ".join(f"kernleap {verb} {shlex.quote(one)}" for one in runs)
+def _again(run: RunData) -> tuple[str, str]:
+    """The command that comes to the same verdict again, or to the same counts; what it does."""
+    word = run.plan.trial_word
+    runs = tuple(shlex.quote(one) for one in run.extra.get("runs", (run.plan.id,)))
+    if word not in ("boot", "file"):
+        if len(runs) > 1:
+            return f"kernleap report {' '.join(runs)}", _AGAIN["runs"]
+        return shlex.join(run.plan.command), _AGAIN["trial"]
+    verb = "report" if word == "file" else "reproduce"
+    return " && ".join(f"kernleap {verb} {one}" for one in runs), _AGAIN[word]
 
 
 def _arm(arm: Arm, run: RunData) -> ArmView:
