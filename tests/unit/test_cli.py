@@ -6,7 +6,9 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import click
 import numpy as np
 import pytest
 
@@ -32,6 +34,29 @@ def test_help_is_quick_to_import():
         assert f"\n  {verb} " in done.stdout
 
 
+def commands(
+    command: click.Command, name: str, above: click.Context | None = None
+) -> Iterator[tuple[str, str]]:
+    """Every command with what its --help prints on a terminal of 80 columns."""
+    ctx = click.Context(command, info_name=name, parent=above, terminal_width=80)
+    yield ctx.command_path, command.get_help(ctx)
+    if isinstance(command, click.Group):
+        for verb in command.list_commands(ctx):
+            below = command.get_command(ctx, verb)
+            assert below is not None
+            yield from commands(below, verb, ctx)
+
+
+def test_help_of_every_command_has_an_example_and_fits():
+    helps = dict(commands(cli.kernleap, "kernleap"))
+    assert "kernleap risk data pack" in helps
+    for path, text in helps.items():
+        _, mark, example = text.partition("  Example")
+        assert mark, path
+        assert " kernleap " in example.partition("Options:")[0], path
+        assert [line for line in text.splitlines() if len(line) > 80] == [], path
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -46,6 +71,11 @@ def test_help_is_quick_to_import():
         (["compare", "debian:7.0", "debian:7.2", "--workload", "zzz"], "'zzz'"),
         (["compare", "debian:7.0", "debian:7.2", "--suite", "x"], "no suite 'x'"),
         (["compare", "debian:7.0", "debian:7.2", "--suite", "micro,quick"], "two of the suites"),
+        (["compare", "debian:7.0", "debian:7.2", "--suite", "micro,y"], "no suite 'y'"),
+        (["compare", "debian:7.0", "debian:7.2", "--profile", "two-llc"], "--suite placement"),
+        (["compare", "debian:7.0", "debian:7.2", "--profile", "x"], "no profile 'x'"),
+        (["compare", "debian:7.0", "debian:7.2", "--arch", "mips"], "'mips' is not one of"),
+        (["compare", "debian:7.0", "debian:7.2", "--fleet", "/nope"], "cannot read the fleet"),
         (["compare", "debian:7.0", "debian:7.2", "--machine", "moon"], "known: here"),
         (["compare", "debian:7.0", "debian:7.2", "--retry-failed"], "needs --resume"),
         (["compare", "--resume", "zz"], "No run 'zz'"),
@@ -56,6 +86,8 @@ def test_help_is_quick_to_import():
         (["reproduce", "nope"], "No run 'nope'"),
         (["reproduce", "nope.json"], "No such file"),
         (["runs", "rm", "nope", "--yes"], "No run 'nope'"),
+        (["policy", "check", "/"], "cannot read the policy"),
+        (["cost", "/nope"], "cannot read the fleet"),
     ],
 )
 def test_wrong_input_ends_with_2_and_says_what(args, said, capsys):

@@ -50,6 +50,9 @@ def test_what_cannot_be_compared_here(refs, words, capsys):
         (["--machine", "here", "--target", "http://h:2", "--model", "tiny"], "--target"),
         (["--machine", "here", "--engine", "llama.cpp:tiny", "--model", "smollm2"], "--model"),
         (["--streams", "4"], "--machine here"),
+        (["--machine", "here", "--arch", "amd64,arm64"], "--arch"),
+        (["--machine", "here", "--cpu", "max"], "--cpu"),
+        (["--machine", "here", "--profile", "two-llc"], "--profile"),
     ],
 )
 def test_options_that_do_not_go_together(words, said, capsys):

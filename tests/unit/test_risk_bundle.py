@@ -151,12 +151,26 @@ def test_a_bundle_with_a_wrong_table_changes_nothing(tmp_path, home):
     assert not home.exists()
 
 
-@pytest.mark.parametrize("given", ["nothing", "empty", "plain.tar"])
-def test_what_is_no_bundle_is_said(given, tmp_path):
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("nothing", "no such bundle"),
+        ("empty", "holds no risk data"),
+        ("plain.tar", "has no manifest"),
+        ("text.json", "this is no bundle"),
+        ("blank", "this is no bundle"),
+    ],
+)
+def test_what_is_no_bundle_is_said(given, says, tmp_path, home, capsys):
     (tmp_path / "empty").mkdir()
     hostile_tar(tmp_path / "plain.tar", ("series.toml", SERIES))
-    with pytest.raises(UsageError):
-        _risk.library(tmp_path / given)
+    (tmp_path / "text.json").write_text("{}\n" * 400)
+    (tmp_path / "blank").touch()
+    assert cli.run(["risk", "data", "import", str(tmp_path / given)]) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert "  next:" in said
+    assert not home.exists()
 
 
 def test_a_clone_of_the_cnas_repository_needs_no_manifest(tmp_path):

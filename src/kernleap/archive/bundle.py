@@ -51,7 +51,7 @@ def read_bundle(path: Path, wanted: Callable[[str], bool]) -> Bundle:
     A directory needs no manifest (a clone of the CNA's repository has none); a file does.
 
     Raises:
-        UsageError: there is no such file, or it has no manifest.
+        UsageError: there is no such file, it is no archive, or it has no manifest.
         TamperedError: damaged, hostile, or not what its manifest says.
     """
     try:
@@ -66,7 +66,9 @@ def read_bundle(path: Path, wanted: Callable[[str], bool]) -> Bundle:
         raise _refused(path, f"it is no whole tar or zip ({error})") from error
     except OSError as error:
         raise UsageError(
-            f"cannot read the bundle: {error.strerror or error}", where=str(path)
+            f"cannot read the bundle: {error.strerror or error}",
+            where=str(path),
+            next_step="check its permissions",
         ) from error
     manifest = collected.files.pop(MANIFEST, None)
     if manifest is None:
@@ -160,7 +162,25 @@ def _scan(stream: IO[bytes], path: Path, collected: _Collector) -> None:
         _scan_zip(stream, path, collected)
         return
     kind = next((kind for magic, kind in _MAGICS.items() if head.startswith(magic)), "")
+    if not (kind or _is_tar(stream)):
+        raise UsageError(
+            "this is no bundle",
+            where=str(path),
+            cause="it is neither a tar nor a zip",
+            next_step="give a bundle, or a directory; to make one: kernleap risk data pack",
+        )
     scan_tar(PlainReader(stream, kind, str(path)), collected)
+
+
+def _is_tar(stream: IO[bytes]) -> bool:
+    """Whether it begins as a tar does."""
+    block = stream.read(tarfile.BLOCKSIZE)
+    stream.seek(0)
+    try:
+        tarfile.TarInfo.frombuf(block, tarfile.ENCODING, "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
 
 
 def _scan_zip(stream: IO[bytes], path: Path, collected: _Collector) -> None:

@@ -7,11 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from kernleap.model.errors import UsageError
 from kernleap.model.kernel import Arch
 from kernleap.model.machine import MachineSpec, usual_machine
 
 _DEFAULT = MachineSpec()
+_SHAPE = ("arch", "profile", "cpu")
 
 
 def _arches(ctx: click.Context, _: click.Parameter, value: str) -> tuple[Arch, ...]:
@@ -56,11 +59,20 @@ def asked(ctx: click.Context) -> tuple[MachineSpec, ...]:
 
     Raises:
         click.UsageError: one processor on several architectures.
-        UsageError: there is no such profile.
+        UsageError: there is no such kind or profile, or nothing of the kind can be chosen.
     """
+    from kernleap.machine import kind_of
     from kernleap.machine.profiles import load
 
     kind, cpu, arches = (ctx.params[name] for name in ("machine", "cpu", "arch"))
+    given = [n for n in _SHAPE if ctx.get_parameter_source(n) is ParameterSource.COMMANDLINE]
+    if given and not kind_of(kind).emulated:
+        raise UsageError(
+            "the running machine cannot be another one than it is",
+            where=" and ".join(f"--{name}" for name in given),
+            cause="architecture, processor and shape are chosen for emulated machines",
+            next_step="leave that out, or leave --machine out to boot the kernels in the lab",
+        )
     if cpu and len(arches) > 1:
         raise click.UsageError("--cpu names a processor of one architecture; give one --arch", ctx)
     shape = load(ctx.params["profile"]) if ctx.params["profile"] else None

@@ -82,6 +82,7 @@ def with_bundle(into: Library, path: Path) -> tuple[Library, dict[str, str]]:
             "the bundle holds no risk data",
             where=str(path),
             cause="neither tables (series.toml, ...) nor CVE records (CVE-*.json)",
+            next_step="give a bundle, or a clone of the kernel CNA's vulns.git",
         )
     found = into.with_tables(texts, path.name)
     if records:

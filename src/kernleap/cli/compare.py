@@ -111,10 +111,11 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     \b
     Examples:
       kernleap compare debian:7.0 debian:7.2
-      kernleap compare debian:7.2 debian:7.2+cmdline:mitigations=off --workload 'tcp-*'
+      kernleap compare debian:7.2 debian:7.2+cmdline:mitigations=off
+      kernleap compare debian:7.0 debian:7.2 --workload 'tcp-*' --aa
       kernleap compare debian:7.0 debian:7.2 --suite serving
       kernleap compare debian:7.0 debian:7.2 --arch amd64,arm64
-      kernleap compare host host+sysctl:net.ipv4.tcp_congestion_control=reno --machine here
+      kernleap compare host host+sysctl:vm.dirty_ratio=5 --machine here
       kernleap compare debian:7.1 debian:7.2 --suite placement --profile two-llc
       kernleap compare --resume latest
     """
@@ -188,6 +189,13 @@ def _parts(wanted: Wanted) -> list[Part]:
                 )
             )
     check_parts(parts)
+    if wanted.machines[0].topology and not any(part.machine.topology for part in parts):
+        raise UsageError(
+            "a profile shapes the machine for placement, and no suite of this run looks at that",
+            where="--profile",
+            cause=f"the suites: {', '.join(dict.fromkeys(part.suite for part in parts))}",
+            next_step="add --suite placement, or leave --profile out",
+        )
     return parts
 
 

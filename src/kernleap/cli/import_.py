@@ -93,8 +93,9 @@ def command(
 
     \b
     Examples:
-      kernleap import --baseline old-*.json --candidate new-*.json --label 7.0 --label 7.2
-      kernleap import --baseline a1/ a2/ a3/ --candidate b1/ b2/ b3/ --html report.html
+      kernleap import --baseline old-*.json --candidate new-*.json \\
+          --label 7.0 --label 7.2
+      kernleap import --baseline a1/ a2/ a3/ --candidate b1/ b2/ b3/
     """
     from kernleap.imported.files import read_results
     from kernleap.imported.run import ImportedArm, make_run

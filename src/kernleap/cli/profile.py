@@ -25,7 +25,8 @@ def command() -> None:
     Example:
       kernleap profile list
       kernleap profile capture --toml our-host.toml
-      kernleap compare debian:7.1 debian:7.2 --suite placement --profile our-host.toml
+      kernleap compare debian:7.1 debian:7.2 --suite placement \\
+          --profile our-host.toml
     """
 
 

@@ -30,7 +30,7 @@ def command(
       kernleap report
       kernleap report latest --policy gate.toml --json -
       kernleap report 20261123-0512 20261123-0640 --fleet examples/fleet.toml
-      kernleap report latest --markdown comment.md --junit junit.xml --sarif kernel.sarif
+      kernleap report latest --markdown comment.md --sarif kernel.sarif
     """
     from kernleap.cost.fleet_file import load as load_fleet
     from kernleap.judge.policy import load

@@ -29,6 +29,8 @@ class Kind(Protocol):
     """What it is, in a few words, for people."""
     suites: tuple[str, ...]
     """What a run on it measures when nobody says which suites."""
+    emulated: bool
+    """Whether its architecture, processor and shape can be chosen."""
     jobs: int | None
     """Trials at once, at most; None: as many as there are CPUs."""
 

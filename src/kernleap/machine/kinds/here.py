@@ -30,10 +30,11 @@ class Here:
     name = "here"
     summary = "the running kernel under several settings, timed"
     suites = (SERVING,)
+    emulated = False
     jobs = 1
 
     def fit(self, spec: MachineSpec, needs: Needs) -> MachineSpec:  # noqa: ARG002
-        """This machine: whatever was asked of an emulated one does not matter."""
+        """This machine, as it is."""
         return MachineSpec(
             kind=self.name, mode="timed", arch=host_arch(),
             cpu=str(host_facts().get("cpu", "")), guest="", memory_mib=0,

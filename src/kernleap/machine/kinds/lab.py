@@ -31,6 +31,7 @@ class Lab:
     name = "lab"
     summary = "kernels booted in an emulator, counted exactly"
     suites = (MICRO, SERVING)
+    emulated = True
     jobs = None
 
     def fit(self, spec: MachineSpec, needs: Needs) -> MachineSpec:

@@ -34,9 +34,8 @@ def load(name: str) -> Topology:
     if not {".", "/"} & set(name):
         raise UsageError(
             f"There is no profile {name!r}",
-            where="--profile",
             cause=f"known: {', '.join(names())}",
-            next_step="kernleap profile list, or give the path of a TOML file",
+            next_step="kernleap profile list, or give a file: ./NAME.toml",
         )
     try:
         text = Path(name).read_text("utf-8")
