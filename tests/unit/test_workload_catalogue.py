@@ -11,7 +11,17 @@ from kernleap.guest.channel import PLAN_BYTES
 from kernleap.guest.plan import trial_plan
 from kernleap.model.errors import UsageError
 from kernleap.model.metric import Role
-from kernleap.workload import FORMS, Region, catalogue, load, region, select, suite, suites
+from kernleap.workload import (
+    FORMS,
+    Region,
+    catalogue,
+    load,
+    region,
+    select,
+    select_from,
+    suite,
+    suites,
+)
 
 GUEST = Path(__file__).parents[2] / "native" / "guest"
 
@@ -199,3 +209,15 @@ def test_region_by_name() -> None:
     for name in ("pipe", "pipe/3p", "nothing/1p", "syscall-getppid/2p-fifo"):
         with pytest.raises(UsageError, match="has no region"):
             region(name)
+
+
+def test_several_suites_share_the_globs() -> None:
+    assert set(select_from(("micro", "serving"))) == {"micro", "serving"}
+    chosen = select_from(("micro", "serving"), ("pipe/*", "serving"))
+    assert [r.name for r in chosen["serving"]] == ["serving/llama.cpp-tiny"]
+    assert {r.name.split("/")[0] for r in chosen["micro"]} == {"pipe"}
+    assert set(select_from(("micro", "serving"), ("tcp-1b/1p",))) == {"micro"}
+    with pytest.raises(UsageError, match="suites micro, serving matches 'zzz'"):
+        select_from(("micro", "serving"), ("pipe", "zzz"))
+    with pytest.raises(UsageError, match="no suite 'nope'"):
+        select_from(("micro", "nope"))
