@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,12 @@ import pytest
 from kernleap.judge import arms, judge
 from kernleap.judge.compare import compare
 from kernleap.judge.events import counts_events
-from kernleap.judge.policy import load
+from kernleap.judge.policy import Goal, load
 from kernleap.model.metric import Better, Grade, Metric, Role
-from kernleap.model.result import Decision
+from kernleap.model.result import Decision, VerdictDecision
+from kernleap.model.trial import Samples
+from kernleap.workload import metrics_for
+from kernleap.workload.serving.region import TINY
 from simulated import Boot, State, run_of
 
 FUNCTIONS = ("entry_SYSCALL_64", "pipe_write")
@@ -250,3 +254,44 @@ def test_a_rare_event_of_a_token_is_no_change_of_behaviour_for_a_large_ratio():
     compared = compare(metric, *data, load())
     assert compared is not None
     assert compared.inside
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "decision"),
+    [("mode", Decision.BEHAVIOUR_CHANGED), ("mean", Decision.BETTER)],
+)
+def test_events_are_part_of_the_cost_only_where_operations_are_not_alike(aggregation, decision):
+    run = run_of(
+        {
+            "baseline": boots_of("pipe/2p-fifo", *same(State(6000, 4, 2))),
+            "candidate": boots_of("pipe/2p-fifo", *same(State(4000, 2, 2))),
+        },
+        regions=("pipe/2p-fifo",),
+    )
+    (part,) = run.plan.parts
+    metrics = tuple(replace(m, aggregation=aggregation) for m in part.metrics[:1])
+    plan = replace(run.plan, parts=(replace(part, metrics=metrics),))
+    (finding,) = judge(replace(run, plan=plan), load()).findings["candidate"]
+    assert finding.decision is decision
+
+
+def test_a_token_that_three_seeds_leave_open_does_not_block_a_gate():
+    """A gain is not excluded, so a rollout is open; what a gate guards has not got worse."""
+    name = "serving/llama.cpp-tiny/kernel_instructions_per_token"
+    (metric,) = (m for m in metrics_for([TINY]) if m.name == name)
+    arms_ = {}
+    for arm, values in (("baseline", (101e3, 108e3, 104e3)), ("candidate", (106e3, 101e3, 107e3))):
+        arms_[arm] = boots_of("pipe/1p", *same(State(4000)))
+        for boot, value in zip(arms_[arm], values, strict=True):
+            boot.samples.append(Samples(name, metric.unit, np.array([value])))
+    run = run_of(arms_, regions=("pipe/1p",))
+    (part,) = run.plan.parts
+    plan = replace(run.plan, parts=(replace(part, metrics=(*part.metrics, metric)),))
+    run = replace(run, plan=plan)
+    found = judge(run, load())
+    by_name = {f.comparison.metric.name: f for f in found.findings["candidate"]}
+    assert by_name[name].decision is Decision.UNDECIDED
+    assert found.verdicts["candidate"].decision is VerdictDecision.UNDECIDED
+    assert [r.rule for r in found.verdicts["candidate"].reasons] == ["gain-open"]
+    gate = replace(load(), goal=Goal.GATE)
+    assert judge(run, gate).verdicts["candidate"].decision is VerdictDecision.ADOPT

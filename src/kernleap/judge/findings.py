@@ -157,9 +157,12 @@ def _direction(item: Compared) -> Decision:
 
 
 def _settled_path(case: Case) -> Ruling:
-    """A path under a fixed schedule: longer or shorter, if the same things happened."""
+    """A path under a fixed schedule: longer or shorter, if the same things happened.
+
+    A mean over operations that are not alike has their events as part of its cost.
+    """
     item = case.item
-    if item.metric.grade is Grade.TIMED:
+    if item.metric.grade is Grade.TIMED or item.metric.aggregation == "mean":
         return _direction(item), f"the whole interval lies beyond the margin of {item.margin:.2%}"
     here, there = case.events()
     if events.changed(here, there):

@@ -72,7 +72,7 @@ class ServingRegion:
                 unit=unit.replace("/op", "/token"),
                 better=Better.LOWER if primary else Better.NEITHER,
                 grade=Grade.COUNTED,
-                role=Role.PATH if primary else Role.BEHAVIOUR,
+                role=Role.SCHEDULED if primary else Role.BEHAVIOUR,
                 aggregation="mean",
                 description=f"Per token streamed; server, client and sockets. {description}",
             )
@@ -92,7 +92,7 @@ class ServingRegion:
                 unit=unit,
                 better=Better.LOWER if path else Better.NEITHER,
                 grade=Grade.COUNTED,
-                role=Role.PATH if path else Role.BEHAVIOUR,
+                role=Role.SCHEDULED if path else Role.BEHAVIOUR,
                 aggregation="mean",
                 description=f"What of `{quantity}{PER_TOKEN}` {whose}.",
             )
