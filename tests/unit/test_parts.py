@@ -181,7 +181,16 @@ def test_server_and_client_have_rows_of_their_own_below_the_total():
     run = serving_run()
     page = view(judge(run, load()), run)
     (family,) = page.primary
-    assert [m.row.strip() for m in family.metrics] == [TINY.name, "of the server", "of the client"]
+    assert [m.short for m in family.metrics] == [
+        "kernel instructions",
+        "of the server",
+        "of the client",
+    ]
+    assert [m.row for m in family.metrics] == [
+        TINY.name,
+        f"{TINY.name}, of the server",
+        f"{TINY.name}, of the client",
+    ]
 
 
 def test_kinds_of_machines_register_themselves():

@@ -129,14 +129,26 @@ class MetricView:
     @property
     def row(self) -> str:
         """What a row is called: by its region where the quantity is understood."""
-        quantity = self.quantity.removesuffix("_per_token")
-        if quantity == "kernel_instructions" or self.grade == Grade.PLACED:
+        if self._path == "kernel_instructions" or self.grade == Grade.PLACED:
             return self.label
-        if quantity.startswith("kernel_instructions_of_"):
-            return f"  of the {quantity.rpartition('_')[2]}"
+        if self._path.startswith("kernel_instructions_of_"):
+            return f"{self.label}, {self.short}"
         if self.grade == Grade.TIMED:  # of one region, all of them
             return self.quantity
         return f"{self.form}/{self.quantity}" if self.form else self.name
+
+    @property
+    def short(self) -> str:
+        """What a row is called below the name of its region."""
+        if self._path == "kernel_instructions":
+            return "kernel instructions"
+        if self._path.startswith("kernel_instructions_of_"):
+            return f"of the {self._path.rpartition('_')[2]}"
+        return self.quantity
+
+    @property
+    def _path(self) -> str:
+        return self.quantity.removesuffix("_per_token")
 
     @property
     def moved(self) -> bool:

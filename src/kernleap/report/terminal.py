@@ -172,7 +172,7 @@ def _table(page: _Page, view: ReportView, candidate: CandidateView, everything: 
             if grouped and metric.label != region:
                 page.line(Text(metric.label, "dim"), indent=2)
             region = metric.label
-            _metric(page, metric.quantity if grouped else metric.row, finding, label_width, scale)
+            _metric(page, metric.short if grouped else metric.row, finding, label_width, scale)
         calm = [m.name if len(units) > 1 else m.row for m, f in members if not f.moved]
         if calm and not everything:
             page.line(Text(f"≈ equivalent: {', '.join(calm)}", "dim"), indent=2)
