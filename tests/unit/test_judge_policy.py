@@ -6,7 +6,7 @@ import pytest
 
 from kernleap.judge.policy import Goal, load
 from kernleap.model.errors import UsageError
-from kernleap.model.metric import Role
+from kernleap.model.metric import Better, Grade, Metric, Role
 from kernleap.model.result import VerdictDecision
 from simulated import metrics_of
 
@@ -98,3 +98,15 @@ def test_a_file_that_is_not_toml_says_where(written):
 def test_a_missing_file_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="cannot read the policy"):
         load(tmp_path / "none.toml")
+
+
+def test_the_longest_pattern_that_matches_a_form_tells_what_is_known_of_it():
+    def known(form: str):
+        return load().knowledge(
+            Metric(f"w/{form}/q", "u", Better.LOWER, Grade.COUNTED, Role.PATH, "mode")
+        )
+
+    assert known("1p").scatter == 0.0002
+    assert known("llama.cpp-tiny").scatter == 0.04
+    assert known("llama.cpp-tiny").settled
+    assert known("of-tomorrow").scatter == 0.01

@@ -145,9 +145,14 @@ def _beyond_margin(case: Case) -> Ruling:
             return _new_state(case)
         return Decision.BEHAVIOUR_CHANGED, (
             f"differs beyond the margin of {item.margin:.2%}"
-            f"{'' if item.metric.grade is Grade.TIMED else ' under a fixed schedule'}"
+            f"{'' if _whole_trials(item.metric) else ' under a fixed schedule'}"
         )
     return _settled_path(case) if case.settled else _scheduled_path(case)
+
+
+def _whole_trials(metric: Metric) -> bool:
+    """Whether trials are compared as they are, whatever happened in their operations."""
+    return metric.grade is Grade.TIMED or metric.aggregation == "mean"
 
 
 def _direction(item: Compared) -> Decision:
@@ -162,7 +167,7 @@ def _settled_path(case: Case) -> Ruling:
     A mean over operations that are not alike has their events as part of its cost.
     """
     item = case.item
-    if item.metric.grade is Grade.TIMED or item.metric.aggregation == "mean":
+    if _whole_trials(item.metric):
         return _direction(item), f"the whole interval lies beyond the margin of {item.margin:.2%}"
     here, there = case.events()
     if events.changed(here, there):

@@ -85,10 +85,14 @@ class Policy:
         return metric.grade in self.grades and _matches(metric, patterns)
 
     def knowledge(self, metric: Metric) -> FormKnowledge:
-        """What is known of the metric's form; of time on another's machine that is nothing."""
+        """What is known of the metric's form; of time on another's machine that is nothing.
+
+        Of several patterns that match, the longest tells.
+        """
         if metric.grade is Grade.TIMED:
             return TIMED
-        return self.forms.get(metric.form, self.forms["*"])
+        matching = [pattern for pattern in self.forms if fnmatchcase(metric.form, pattern)]
+        return self.forms[max(matching, key=len)]
 
     def margin(self, metric: Metric) -> float:
         """The practical margin of a finding, relative."""
