@@ -22,7 +22,7 @@ from simulated import World, run_of
 
 def test_help_is_quick_to_import():
     """No verb's libraries are loaded to list the verbs."""
-    heavy = "numpy pyarrow duckdb scipy jinja2"
+    heavy = "numpy pyarrow duckdb scipy jinja2 asyncio subprocess rich"
     code = (
         "import sys; from kernleap import cli\n"
         "assert cli.run(['--help']) == 0 and cli.run(['compare', '--help']) == 0\n"

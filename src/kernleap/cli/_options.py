@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from kernleap.cli._formats import FORMATS
+from kernleap.model.kernel import Arch
 
 _FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
@@ -25,6 +26,23 @@ def outputs(function: Callable[..., Any]) -> Callable[..., Any]:
     return everything(function)
 
 
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+as_markdown = click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown.")
+page_file = click.option(
+    "--html", "html_path", type=_FILE, help="Also write a page there (- for stdout)."
+)
+timed_metric = click.option(
+    "--metric",
+    metavar="NAME",
+    help="The timed throughput to go by, where there are several; a pattern.",
+)
+arch = click.option(
+    "--arch",
+    type=click.Choice([arch.value for arch in Arch]),
+    default=Arch.AMD64.value,
+    show_default=True,
+    help="Architecture of the kernels.",
+)
 policy_file = click.option(
     "--policy",
     "policy_path",

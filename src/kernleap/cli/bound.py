@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @click.option("--probe", type=click.Choice(["auto", "none", "perf", "bpf"]), default="auto",
               show_default=True, help="Where kernel time goes, by perf, by tracepoints (bpftrace), "
               "or by both as far as they are allowed; its price is measured.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_options.as_json
 @_options.offline
 @_options.quiet
 def command(

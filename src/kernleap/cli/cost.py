@@ -18,11 +18,7 @@ _FILE = click.Path(path_type=Path)
 @click.argument("fleet", type=_FILE)
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @_options.policy_file
-@click.option(
-    "--metric",
-    metavar="NAME",
-    help="The timed throughput to price, where the run has several; a pattern.",
-)
+@_options.timed_metric
 @click.option(
     "--bound",
     "bound_path",
@@ -38,14 +34,9 @@ _FILE = click.Path(path_type=Path)
     help="Per cent by which inputs without a range of their own are moved.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the random draws.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown.")
-@click.option(
-    "--html",
-    "html_path",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Also write a page there (- for stdout).",
-)
+@_options.as_json
+@_options.as_markdown
+@_options.page_file
 def command(
     *,
     fleet: Path,

@@ -7,6 +7,8 @@ from dataclasses import asdict
 
 import click
 
+from kernleap.cli import _options
+
 _MERGED = 16
 
 
@@ -25,7 +27,7 @@ def command() -> None:
               show_default=True, help="Requests in flight; may be repeated.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0.2, 600), default=2.0, show_default=True,
               help="Length of each measurement.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_options.as_json
 def selftest(*, streams: tuple[int, ...], seconds: float, as_json: bool) -> None:
     """The ceiling of the load driver: what it gets out of a server that does nothing.
 

@@ -9,31 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-from rich.table import Table
 
-from kernleap import kernel
-from kernleap.kernel import kconfig
-from kernleap.kernel.listing import Listing, list_kernels
-from kernleap.kernel.source import Progress as Report
+from kernleap.cli import _options
 from kernleap.model.kernel import Arch, KernelImage
 
-_ARCH = click.option(
-    "--arch",
-    type=click.Choice([arch.value for arch in Arch]),
-    default=Arch.AMD64.value,
-    show_default=True,
-    help="Architecture of the kernels.",
-)
-_OFFLINE = click.option(
-    "--offline", is_flag=True, help="Stay off the network; use what is cached (KERNLEAP_OFFLINE=1)."
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kernleap.kernel import Progress
+    from kernleap.kernel.listing import Listing
 
 
 @click.group(name="kernels")
@@ -48,10 +35,10 @@ def command() -> None:
 
 
 @command.command(name="list")
-@_JSON
+@_options.as_json
 @click.option("--all", "every", is_flag=True, help="Every release and flavour.")
-@_ARCH
-@_OFFLINE
+@_options.arch
+@_options.offline
 def list_command(as_json: bool, every: bool, arch: str, offline: bool) -> None:
     """The series Debian's archive has, with the newest release of each.
 
@@ -59,6 +46,9 @@ def list_command(as_json: bool, every: bool, arch: str, offline: bool) -> None:
     Example:
       kernleap kernels list --all --json
     """
+    from kernleap import kernel
+    from kernleap.kernel.listing import list_kernels
+
     listing = list_kernels(Arch(arch), every=every, offline=kernel.is_offline(offline))
     if as_json:
         _print_json(
@@ -75,9 +65,9 @@ def list_command(as_json: bool, every: bool, arch: str, offline: bool) -> None:
 
 @command.command()
 @click.argument("refs", nargs=-1, required=True, metavar="REF...")
-@_JSON
-@_ARCH
-@_OFFLINE
+@_options.as_json
+@_options.arch
+@_options.offline
 def fetch(refs: tuple[str, ...], as_json: bool, arch: str, offline: bool) -> None:
     """Bring kernels into the cache.
 
@@ -85,6 +75,8 @@ def fetch(refs: tuple[str, ...], as_json: bool, arch: str, offline: bool) -> Non
     Example:
       kernleap kernels fetch debian:7.0 debian:7.2
     """
+    from kernleap import kernel
+
     parsed = [kernel.parse_ref(ref) for ref in refs]
     images = []
     for ref in parsed:
@@ -103,9 +95,9 @@ def fetch(refs: tuple[str, ...], as_json: bool, arch: str, offline: bool) -> Non
 
 @command.command()
 @click.argument("ref", metavar="REF")
-@_JSON
-@_ARCH
-@_OFFLINE
+@_options.as_json
+@_options.arch
+@_options.offline
 def show(ref: str, as_json: bool, arch: str, offline: bool) -> None:
     """Release, digest, provenance and configuration of a kernel; fetches it if need be.
 
@@ -113,6 +105,11 @@ def show(ref: str, as_json: bool, arch: str, offline: bool) -> None:
     Example:
       kernleap kernels show debian:7.2.12+deb13-cloud-amd64
     """
+    from rich.markup import escape
+    from rich.table import Table
+
+    from kernleap import kernel
+
     parsed = kernel.parse_ref(ref)
     with _progress() as report:
         image = kernel.obtain(parsed, arch=Arch(arch), offline=offline, progress=report)
@@ -145,6 +142,8 @@ def show(ref: str, as_json: bool, arch: str, offline: bool) -> None:
 
 def _facts(image: KernelImage) -> dict[str, Any]:
     """What is known of a kernel, as JSON."""
+    from kernleap.kernel import kconfig
+
     config = image.kconfig.read_bytes() if image.kconfig else b""
     return {
         "ref": str(image.ref),
@@ -166,6 +165,9 @@ def _facts(image: KernelImage) -> dict[str, Any]:
 
 
 def _print_listing(listing: Listing) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("series", "release", "version", "suite"):
         table.add_column(heading, no_wrap=True)
@@ -187,6 +189,8 @@ def _print_listing(listing: Listing) -> None:
 
 
 def _console() -> Console:
+    from rich.console import Console
+
     # Without a terminal nothing is to be cut or folded at 80 columns.
     return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
 
@@ -200,13 +204,18 @@ def _print_json(value: object) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Report | None]:
+def _progress() -> Iterator[Progress | None]:
     """A bar on standard error while bytes come in; nothing without a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, DownloadColumn, TextColumn
+    from rich.progress import Progress as Bars
+
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, Any] = {}
 
         def report(what: str, done: int, total: int) -> None:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kernleap.cli import _options
 from kernleap.model.errors import UsageError
 
 if TYPE_CHECKING:
     from kernleap.model.topology import Topology
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(name="profile")
@@ -31,7 +30,7 @@ def command() -> None:
 
 
 @command.command(name="list")
-@_JSON
+@_options.as_json
 def list_command(as_json: bool) -> None:
     """The profiles that come with kernleap.
 
@@ -54,7 +53,7 @@ def list_command(as_json: bool) -> None:
 @command.command()
 @click.argument("name", metavar="NAME|FILE")
 @click.option("--toml", is_flag=True, help="Print the profile's own file.")
-@_JSON
+@_options.as_json
 def show(name: str, toml: bool, as_json: bool) -> None:
     """One profile: what the emulator is told, and what the guest's kernel must then see.
 
@@ -80,7 +79,7 @@ def show(name: str, toml: bool, as_json: bool) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the profile to this file, for --profile FILE.",
 )
-@_JSON
+@_options.as_json
 def capture(path: Path | None, as_json: bool) -> None:
     """Read this machine's sockets, caches, SMT, clusters and NUMA nodes, and find the nearest
     shape that the lab can emulate.

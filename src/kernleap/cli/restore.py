@@ -6,9 +6,11 @@ import json
 
 import click
 
+from kernleap.cli import _options
+
 
 @click.command(name="restore")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_options.as_json
 def command(*, as_json: bool) -> None:
     """Put back the knobs that a killed run left set on this machine.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kernleap.cli import _options
 from kernleap.model.errors import UsageError
 from kernleap.model.kernel import Arch
 
@@ -45,7 +46,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("refs", nargs=-1, required=True, metavar="REF...")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_options.as_json
 @click.option(
     "--bundle",
     type=click.Path(path_type=Path),
@@ -64,14 +65,8 @@ def command() -> None:
     help="A kernel source tree: its makefiles say exactly what a configuration builds.",
 )
 @click.option("--all", "everything", is_flag=True, help="Every note, and the CVEs that are open.")
-@click.option(
-    "--arch",
-    type=click.Choice([arch.value for arch in Arch]),
-    default=Arch.AMD64.value,
-    show_default=True,
-    help="Architecture of the kernels.",
-)
-@click.option("--offline", is_flag=True, help="Stay off the network (KERNLEAP_OFFLINE=1).")
+@_options.arch
+@_options.offline
 def show(refs: tuple[str, ...], as_json: bool, everything: bool, **options: Any) -> None:
     """Assess kernels; the same as `kernleap risk REF...`.
 
@@ -195,7 +190,7 @@ def data_group() -> None:
 
 
 @data_group.command(name="show")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_options.as_json
 def data_show(as_json: bool) -> None:
     """Every table: its date, its age, where it comes from, and whether it is stale.
 
@@ -210,7 +205,7 @@ def data_show(as_json: bool) -> None:
 
 @data_group.command(name="import")
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_options.as_json
 def data_import(bundle: Path, as_json: bool) -> None:
     """Take over the tables and CVE records of BUNDLE; needs no network.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kernleap.cli import _options
 from kernleap.model.errors import KernleapError
 from kernleap.model.trial import TrialStatus
 
@@ -32,7 +33,7 @@ def command() -> None:
 
 
 @command.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_options.as_json
 def list_command(as_json: bool) -> None:
     """All runs, oldest first.
 
@@ -67,7 +68,7 @@ def list_command(as_json: bool) -> None:
 
 @command.command()
 @click.argument("run", default="latest")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_options.as_json
 @click.option("--all", "everything", is_flag=True, help="Every metric, not only the primary ones.")
 def show(run: str, as_json: bool, everything: bool) -> None:
     """Inputs, trials and medians of RUN, without judging it.

@@ -20,13 +20,10 @@ from kernleap.cli._sections import print_sections
     help="A fleet (docs/cost.md): adds the bill, derived energy and hours.",
 )
 @_options.policy_file
-@click.option("--metric", metavar="NAME", help="The timed throughput to go by; a pattern.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown.")
-@click.option(
-    "--html", "html_path", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Also write a page there (- for stdout).",
-)  # fmt: skip
+@_options.timed_metric
+@_options.as_json
+@_options.as_markdown
+@_options.page_file
 def command(
     *,
     runs: tuple[str, ...],

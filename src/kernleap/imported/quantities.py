@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from kernleap.imported.results import Format
-from kernleap.model.metric import Better, Grade, Metric, Role
+from kernleap.model.metric import Better, Metric, timed_metric
 
 QUANTILES = (50, 90, 99)
 
@@ -66,15 +66,11 @@ QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _quan
 def metrics(form: Format, region: str, present: Collection[str]) -> tuple[Metric, ...]:
     """The metrics of `region` (`serving/FORM`) for the quantities that are `present`."""
     return tuple(
-        Metric(
-            name=f"{region}/{quantity.name}",
-            unit=quantity.unit,
-            better=quantity.better,
-            grade=Grade.TIMED,
-            role=Role.BEHAVIOUR if quantity.better is Better.NEITHER else Role.SCHEDULED,
-            aggregation="median",
-            description=f"{quantity.meaning[0].upper()}{quantity.meaning[1:]}. "
-            f"{form.name}: {form.definitions[quantity.base]}.",
+        timed_metric(
+            f"{region}/{quantity.name}",
+            quantity.unit,
+            quantity.better,
+            f"{quantity.meaning}. {form.name}: {form.definitions[quantity.base]}.",
         )
         for quantity in QUANTITIES.values()
         if quantity.name in present

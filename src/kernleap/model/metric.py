@@ -97,3 +97,19 @@ class Metric:
     def quantity(self) -> str:
         """Last part of the name."""
         return self.name.rsplit("/", 1)[-1]
+
+
+def timed_metric(name: str, unit: str, better: Better, description: str) -> Metric:
+    """A metric measured by the clock. What has no better direction is behaviour.
+
+    `description` is stored with a capital at its beginning.
+    """
+    return Metric(
+        name=name,
+        unit=unit,
+        better=better,
+        grade=Grade.TIMED,
+        role=Role.BEHAVIOUR if better is Better.NEITHER else Role.SCHEDULED,
+        aggregation="median",
+        description=description[:1].upper() + description[1:],
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kernleap.model.evidence import CandidateEvidence
@@ -29,7 +28,7 @@ class RiskPoint:
     severity: str
     """HIGH, MODERATE or NOTE."""
     area: str
-    """One of AREAS."""
+    """lifecycle, patches, configuration, cves, modules, signature, host or data."""
     text: str
     evidence: str
     date: str = ""
@@ -45,16 +44,6 @@ class Gap:
     remedy: str = ""
 
 
-AREAS = (
-    "lifecycle",
-    "patches",
-    "configuration",
-    "cves",
-    "modules",
-    "signature",
-    "host",
-    "data",
-)
 ESSENTIAL = ("lifecycle", "configuration", "cves", "signature")
 """Areas that must be known before a risk can be called low."""
 
@@ -172,7 +161,3 @@ class RiskProfile:
             self.extra_patches,
             tuple(p.text for p in self.points if p.severity != NOTE)[:5],
         )
-
-
-Profiles = Mapping[str, RiskProfile]
-"""By arm, the baseline first."""

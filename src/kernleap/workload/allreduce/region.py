@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kernleap.model.errors import UsageError
-from kernleap.model.metric import Better, Grade, Metric, Role
+from kernleap.model.metric import Better, Metric, timed_metric
 from kernleap.model.run import Region as PlannedRegion
 
 PROGRAM = "allreduce"
@@ -125,15 +125,11 @@ class AllreduceRegion:
     def metrics(self) -> Iterator[Metric]:
         """All metrics; timed."""
         for quantity in QUANTITIES:
-            yield Metric(
-                name=f"{self.name}/{quantity.name}",
-                unit=quantity.unit,
-                better=quantity.better,
-                grade=Grade.TIMED,
-                role=Role.BEHAVIOUR if quantity.better is Better.NEITHER else Role.SCHEDULED,
-                aggregation="median",
-                description=f"{quantity.formula[0].upper()}{quantity.formula[1:]}. "
-                f"Source: {quantity.source}.",
+            yield timed_metric(
+                f"{self.name}/{quantity.name}",
+                quantity.unit,
+                quantity.better,
+                f"{quantity.formula}. Source: {quantity.source}.",
             )
 
 

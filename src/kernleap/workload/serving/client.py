@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernleap.model.errors import InfrastructureError
-from kernleap.model.metric import Better, Grade, Metric, Role
+from kernleap.model.metric import Better, Metric, timed_metric
 from kernleap.workload.serving.records import ABSENT, KINDS, Flag, read_requests
 from kernleap.workload.serving.result import LoadResult
 
@@ -108,16 +108,11 @@ def client_metrics(region: str, *, guest_time: bool) -> tuple[Metric, ...]:
     """
     note = " In guest time: not evidence of speed." if guest_time else ""
     return tuple(
-        Metric(
-            name=f"{region}/{quantity.name}",
-            unit=quantity.unit,
-            better=Better.NEITHER if guest_time else quantity.better,
-            grade=Grade.TIMED,
-            role=Role.BEHAVIOUR
-            if guest_time or quantity.better is Better.NEITHER
-            else Role.SCHEDULED,
-            aggregation="median",
-            description=f"{quantity.formula[0].upper()}{quantity.formula[1:]}.{note}",
+        timed_metric(
+            f"{region}/{quantity.name}",
+            quantity.unit,
+            Better.NEITHER if guest_time else quantity.better,
+            f"{quantity.formula}.{note}",
         )
         for quantity in QUANTITIES
     )

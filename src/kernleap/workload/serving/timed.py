@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import PurePath
 
 from kernleap.model.errors import UsageError
-from kernleap.model.metric import Better, Grade, Metric, Role
+from kernleap.model.metric import Better, Metric, timed_metric
 from kernleap.model.run import Region as PlannedRegion
 from kernleap.model.serving import ServingWindow
 from kernleap.workload.serving.client import ClientQuantity, Slo, client_metrics
@@ -101,15 +101,11 @@ class TimedRegion:
     def metrics(self) -> Iterator[Metric]:
         """All metrics: costs of the server, then what the client sees."""
         for quantity in QUANTITIES:
-            yield Metric(
-                name=f"{self.name}/{quantity.name}",
-                unit=quantity.unit,
-                better=quantity.better,
-                grade=Grade.TIMED,
-                role=Role.BEHAVIOUR if quantity.better is Better.NEITHER else Role.SCHEDULED,
-                aggregation="median",
-                description=f"{quantity.formula[0].upper()}{quantity.formula[1:]}. "
-                f"Source: {quantity.source}.",
+            yield timed_metric(
+                f"{self.name}/{quantity.name}",
+                quantity.unit,
+                quantity.better,
+                f"{quantity.formula}. Source: {quantity.source}.",
             )
         yield from client_metrics(self.name, guest_time=False)
 
