@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,24 @@ def test_every_package_is_on_the_map(checkout: Path) -> None:
     packages = {p.parent.name for p in (checkout / "src/kernleap").glob("*/__init__.py")}
     assert packages
     assert {name for name in packages if f"`src/kernleap/{name}/`" not in text} == set()
+
+
+def test_every_extra_is_documented(checkout: Path) -> None:
+    project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+    extras = set(project["optional-dependencies"]) - {"dev", "native"}
+    text = "".join(path.read_text() for path in (checkout / "docs").glob("*.md"))
+    assert {name for name in extras if f"kernleap[{name}]" not in text} == set()
+
+
+def test_every_package_is_under_an_import_contract(checkout: Path) -> None:
+    tools = tomllib.loads((checkout / "pyproject.toml").read_text())["tool"]
+    covered = {
+        name
+        for contract in tools["importlinter"]["contracts"]
+        for name in contract["source_modules"]
+    }
+    packages = {p.parent.name for p in (checkout / "src/kernleap").glob("*/__init__.py")}
+    assert {name for name in packages - {"cli"} if f"kernleap.{name}" not in covered} == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
