@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Sequence
@@ -11,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from kernleap import kernel
 from kernleap.experiment.plan import make_arms, make_plan
@@ -106,6 +110,26 @@ def run_plan(plan: RunPlan) -> RunData:
     with ThreadPoolExecutor(JOBS) as pool:
         records = tuple(pool.map(lambda trial: run_trial(plan, trial), plan.trials))
     return RunData(plan, records)
+
+
+def shared_run(tmp_path_factory: pytest.TempPathFactory, name: str, *arguments: str) -> Path:
+    """The run that `kernleap compare ARGUMENTS...` stores, made by the first worker that asks."""
+    base = tmp_path_factory.getbasetemp()
+    # Workers of pytest-xdist have directories of their own, side by side.
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    runs = base / "shared" / name
+    base.joinpath("shared").mkdir(exist_ok=True)
+    with FileLock(f"{runs}.lock"):
+        if not runs.is_dir():
+            words = [sys.executable, "-m", "kernleap", "compare", *arguments, "--quiet"]
+            environment = {**os.environ, "KERNLEAP_RUNS": str(runs)}
+            ended = subprocess.run(
+                words, env=environment, capture_output=True, text=True, check=False
+            )
+            # Whatever the verdict: it was measured.
+            assert ended.returncode in (0, 10, 11, 12), ended.stderr
+    (run,) = (path for path in runs.iterdir() if path.is_dir())
+    return run
 
 
 def judge_plan(plan: RunPlan) -> tuple[RunData, Judgement]:

@@ -194,17 +194,13 @@ def profiles():
 
 
 def test_the_page_and_the_terminal_show_the_same_and_trust_no_text():
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from rich.console import Console
+
+    from kernleap.report import html
 
     view = risk_view(profiles())
     assert view is not None
-    environment = Environment(
-        loader=PackageLoader("kernleap.report", "template"),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
-    page = environment.get_template("risk.html.j2").module.risk_section(view)
+    page = html.environment().get_template("risk.html.j2").module.risk_section(view)
     stream = io.StringIO()
     terminal_risk.render_risk(view, Console(file=stream, width=300), everything=True)
     text = stream.getvalue()
