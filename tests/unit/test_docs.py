@@ -51,3 +51,10 @@ def test_links_between_documents_lead_somewhere(checkout: Path, document: str) -
     path = checkout / document
     links = re.findall(r"\]\(([^)#:]+)\)", path.read_text())
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_the_readme_leads_to_every_page(checkout: Path) -> None:
+    text = (checkout / "README.md").read_text()
+    pages = {f"docs/{path.name}" for path in (checkout / "docs").glob("*.md")}
+    assert pages
+    assert {page for page in pages if f"]({page})" not in text} == set()
