@@ -17,8 +17,8 @@ from kernleap.guest.plan import trial_plan
 from kernleap.kernel import parse_ref
 from kernleap.machine.argv import BootFiles, kernel_cmdline, lab_argv
 from kernleap.machine.collect import compiler_of
+from kernleap.machine.emulated import classify
 from kernleap.machine.knobs import check_cmdline, check_knobs, took
-from kernleap.machine.lab import classify
 from kernleap.machine.process import Ending, Outcome
 from kernleap.machine.qemu import Emulator
 from kernleap.machine.selfcheck import check_ticks

@@ -11,6 +11,7 @@ from datetime import date
 
 import pytest
 
+from kernel_packages import tar
 from kernleap import cli
 from kernleap.archive.bundle import pack_bundle, read_bundle
 from kernleap.cli import _risk
@@ -97,15 +98,7 @@ def link() -> tarfile.TarInfo:
 
 
 def hostile_tar(path, *members):
-    with tarfile.open(path, "w") as archive:
-        for member in members:
-            if isinstance(member, tarfile.TarInfo):
-                archive.addfile(member)
-            else:
-                name, data = member
-                info = tarfile.TarInfo(name)
-                info.size = len(data)
-                archive.addfile(info, io.BytesIO(data))
+    path.write_bytes(tar(list(members)))
     return path
 
 

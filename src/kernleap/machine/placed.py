@@ -10,28 +10,25 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from kernleap.guest import channel
-from kernleap.guest.channel import ChannelError, Records
+from kernleap.guest.channel import Records
 from kernleap.guest.plan import placed_plan
 from kernleap.machine.argv import BootFiles, kernel_cmdline, placed_argv
-from kernleap.machine.base import MachineIdentity
-from kernleap.machine.collect import InvalidTrial, check_guest
-from kernleap.machine.guests import guest_of
-from kernleap.machine.lab import classify
+from kernleap.machine.collect import InvalidTrial
+from kernleap.machine.emulated import Collected, EmulatedMachine
 from kernleap.machine.process import run_emulator
-from kernleap.machine.qemu import check_cpu, find_emulator
 from kernleap.machine.truth import check_truth
 from kernleap.model.errors import UsageError
 from kernleap.model.kernel import KernelImage
 from kernleap.model.machine import MachineSpec
 from kernleap.model.run import Region, RunPlan
 from kernleap.model.topology import Topology
-from kernleap.model.trial import Samples, Trial, TrialRecord, TrialStatus
+from kernleap.model.trial import Samples, Trial, TrialRecord
 from kernleap.probe.placement import Play, disagreement, quantities, read_plays, whereabouts
 from kernleap.workload.placement import QUANTITIES
 
@@ -40,7 +37,7 @@ SUSPICIOUS, CONTRADICTORY = 0.1, 0.25
 """Differences of locality between threads and trace: worth a warning; no result at all."""
 
 
-class PlacedMachine:
+class PlacedMachine(EmulatedMachine):
     """Runs placement trials. Safe to use from several threads.
 
     Raises:
@@ -51,19 +48,8 @@ class PlacedMachine:
     def __init__(self, spec: MachineSpec) -> None:
         if spec.topology is None:
             raise UsageError("a placed machine needs a profile", where="--profile")
-        self.spec = spec
         self.topology: Topology = spec.topology
-        self.emulator = find_emulator(spec.arch)
-        check_cpu(self.emulator, self.topology.emulator.cpu)
-        self.guest = guest_of(spec)
-
-    @property
-    def identity(self) -> MachineIdentity:
-        """Digest of the guest, and the emulator with its version."""
-        return MachineIdentity(self.guest.sha256, self.emulator.identity)
-
-    def close(self) -> None:
-        """Each boot ends with its trial: nothing is held."""
+        super().__init__(replace(spec, cpu=self.topology.emulator.cpu))
 
     def run(
         self,
@@ -87,42 +73,14 @@ class PlacedMachine:
         cmdline = kernel_cmdline(ref.modifiers, self.spec.arch, placed=True)
         argv = placed_argv(self.emulator.path, self.topology, files, cmdline, trial.seed)
         outcome = run_emulator(argv, workdir, self.spec.time_limit_s, stop)
-        facts: dict[str, Any] = {
-            "kernel_release": image.release,
-            "kernel_sha256": image.sha256,
-            "guest_sha256": self.guest.sha256,
-            "emulator": self.emulator.identity,
-            "cpu": self.topology.emulator.cpu,
-            "profile": self.topology.name,
-            "cmdline": cmdline,
-        }
-        status, reason = TrialStatus.OK, ""
-        samples: tuple[Samples, ...] = ()
-        artifacts = {"console": outcome.console}
-        warnings: list[str] = []
-        try:
-            records = channel.read_records(files.channel)
-            status, reason = classify(outcome, records, self.spec.time_limit_s)
-            if status is TrialStatus.OK:
-                check_guest(ref, records, facts)
-                check_truth(self.topology, records, facts)
-                samples, artifacts["placement"] = collect_plays(
-                    self.topology, regions, records, warnings
-                )
-        except (ChannelError, InvalidTrial) as error:
-            status, reason = TrialStatus.INVALID, str(error)
-            samples = ()
-        return TrialRecord(
-            trial=trial,
-            status=status,
-            reason=reason,
-            facts=facts,
-            samples=samples,
-            artifacts=artifacts,
-            warnings=tuple(warnings),
-            cpu_seconds=outcome.cpu_seconds,
-            wall_seconds=outcome.wall_seconds,
-        )
+        facts = {**self.facts(image, cmdline), "profile": self.topology.name}
+
+        def collected(records: Records, warnings: list[str]) -> Collected:
+            check_truth(self.topology, records, facts)
+            samples, picture = collect_plays(self.topology, regions, records, warnings)
+            return Collected(samples, artifacts={"placement": picture})
+
+        return self.record(trial, ref, outcome, told=files.channel, facts=facts, collect=collected)
 
 
 def collect_plays(
