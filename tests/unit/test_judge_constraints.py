@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -51,10 +52,10 @@ UNKNOWN = CandidateEvidence()
     ],
 )
 def test_a_constraint_is_held_against_what_is_known(
-    asked: dict[str, object], known: dict[str, object], state: State
+    asked: dict[str, Any], known: dict[str, Any], state: State
 ) -> None:
-    wanted = Constraints(**asked)  # type: ignore[arg-type]
-    (outcome,) = check(wanted, CandidateEvidence(**known), TODAY)  # type: ignore[arg-type]
+    wanted = Constraints(**asked)
+    (outcome,) = check(wanted, CandidateEvidence(**known), TODAY)
     assert outcome.state is state
     (unknown,) = check(wanted, UNKNOWN, TODAY)
     assert unknown.state is State.UNKNOWN, "the absence of data is never the absence of a problem"

@@ -20,7 +20,7 @@ from kernleap.machine.collect import compiler_of
 from kernleap.machine.emulated import classify
 from kernleap.machine.knobs import check_cmdline, check_knobs, took
 from kernleap.machine.process import Ending, Outcome
-from kernleap.machine.qemu import Emulator
+from kernleap.machine.qemu import Emulator, find_emulator
 from kernleap.machine.selfcheck import check_ticks
 from kernleap.model.errors import InfrastructureError, UsageError
 from kernleap.model.kernel import Arch
@@ -340,3 +340,14 @@ def test_the_initramfs_has_the_same_bytes_for_the_same_inputs():
     assert len(one) % 4 == 0
     names = [e.path for e in manifest(b"init", files)]
     assert names.index("usr") < names.index("usr/lib") < names.index("usr/lib/b")
+
+
+@pytest.mark.parametrize(
+    ("arch", "package"), [(Arch.AMD64, "qemu-system-x86"), (Arch.ARM64, "qemu-system-arm")]
+)
+def test_a_missing_emulator_is_named_with_what_installs_it(arch, package, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    find_emulator.cache_clear()
+    with pytest.raises(InfrastructureError) as caught:
+        find_emulator(arch)
+    assert caught.value.next_step == f"apt-get install {package}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -16,8 +17,8 @@ from kernleap.report.view import view
 from report_data import make
 
 
-def page(decision: VerdictDecision | None = None, **options: object) -> ReportView:
-    judgement, run = make(**options)  # type: ignore[arg-type]
+def page(decision: VerdictDecision | None = None, **options: Any) -> ReportView:
+    judgement, run = make(**options)
     if decision is not None:
         verdicts = {
             arm: replace(
