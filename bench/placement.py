@@ -1,12 +1,13 @@
-"""How often placement calls a change where there is none: the rate, from boots of an A/A run.
+"""How often placement calls a change where there is none: the rate, from boots of a null run.
 
-    kernleap compare REF --aa --suite placement --boots 20 --no-off-arm
+    kernleap compare REF REF+cmdline:kernleap_null=1 --suite placement --boots 20 --no-off-arm
     python bench/placement.py RUN [--draws 400] [--boots 5]
 
-All boots of the run are one population, as nothing differs between its arms. `--draws` times two
-arms of `--boots` blocks are drawn from it without replacement, compared and decided exactly as
-`compare` does, and the calls are counted. Draws share boots, so the rate is less certain
-than their number suggests. The pairs of the run itself are judged as well, as planned.
+The kernel ignores a parameter that it does not know, so nothing differs between the arms but where
+their threads happen to be. Boots that repeat another value by value (`--aa`) count once. `--draws`
+times two arms of `--boots` blocks are drawn without replacement, compared and decided as `compare`
+does, and the calls are counted. Draws share boots, so the rate is less certain than their number
+suggests. The pairs of the run itself are judged as well, as planned.
 """
 
 from __future__ import annotations
@@ -33,6 +34,12 @@ def arm_of(name: str, boots: list[Boot]) -> ArmData:
         name,
         tuple(Boot(b.id, block, block, b.samples, b.profiles) for block, b in enumerate(boots)),
     )
+
+
+def distinct(boots: list[Boot]) -> list[Boot]:
+    """The boots without those that repeat another value by value."""
+    seen = {tuple((n, v.tobytes()) for n, v in sorted(b.samples.items())): b for b in boots}
+    return list(seen.values())
 
 
 def tally(findings: tuple[Finding, ...]) -> Counter[str]:
@@ -69,7 +76,7 @@ def main() -> None:
     asked = parser.parse_args()
     run = RunStore.open(asked.run).load()
     arms = collect(run)
-    boots = [boot for arm in arms.values() for boot in arm.boots]
+    boots = distinct([boot for arm in arms.values() for boot in arm.boots])
     total = rates(run.plan.metrics, boots, asked.draws, asked.boots)
     baseline, again = (arms[arm.name] for arm in run.plan.arms[:2])
     as_planned = tally(find(run.plan.metrics, baseline, again, load(None)))
