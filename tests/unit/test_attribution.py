@@ -26,8 +26,18 @@ OFF = "+debugfs:sched/llc_balancing/enabled=0"
 NEW = "debian:7.2"
 
 
-def judged(localities: dict[str, float], boots: int = 5):
-    """A run of `spin` in which arms have that locality, give or take little."""
+def plays(locality: float, block: int, lucky: float):
+    values = np.full(3, locality)
+    if lucky and block == 0:
+        values[0] = lucky
+    return values
+
+
+def judged(localities: dict[str, float], boots: int = 5, lucky: float = 0.0):
+    """A run of `spin` in which arms have that locality, give or take little.
+
+    In the first boot of each arm, the first play has the locality `lucky` if that is given.
+    """
     rng = np.random.default_rng(3)
     base, *rest = [parse_ref(text) for text in localities]
     arms = make_arms([base, *(r for r in rest if not CACHE_AWARE.mentions(r))])
@@ -56,7 +66,7 @@ def judged(localities: dict[str, float], boots: int = 5):
                 Samples(
                     "spin/scattered/locality",
                     "ratio",
-                    np.full(3, localities[trial.arm] + rng.uniform(-0.01, 0.01)),
+                    plays(localities[trial.arm] + rng.uniform(-0.01, 0.01), trial.block, lucky),
                 ),
             ),
         )
@@ -183,3 +193,8 @@ def test_without_one_the_image_tells(tmp_path, word, has):
 
 def test_an_image_packed_otherwise_is_not_known(tmp_path):
     assert has_feature(image(tmp_path, boot_image(b"BZh9...")), CACHE_AWARE) is None
+
+
+def test_a_lucky_play_does_not_take_the_decision_away():
+    judgement = judged({"debian:7.1": 0.52, NEW: 0.76, NEW + OFF: 0.53}, lucky=0.76)
+    assert judgement.findings[NEW][0].decision == "better"

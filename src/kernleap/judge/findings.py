@@ -179,7 +179,8 @@ def _settled_path(case: Case) -> Ruling:
 def _scheduled_path(case: Case) -> Ruling:
     """A path through the fair scheduler: judged only between equal states."""
     item, policy = case.item, case.policy
-    if _same_levels(case):
+    # The plays of a placement are draws around their mean, no levels of one path.
+    if item.metric.grade is not Grade.PLACED and _same_levels(case):
         return Decision.UNDECIDED, (
             "both arms visit the same levels, only in other shares: tipping points of the scheduler"
         )
