@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ from hypothesis import settings
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("kernleap", deadline=None)
 settings.load_profile("kernleap")
+
+# A shell without job control starts what it puts in the background with SIGINT ignored, and every
+# child inherits that; Ctrl-C is tested here, so it must arrive.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -81,7 +81,8 @@ def test_a_timed_run_has_prices_in_both_accountings(faster, capsys):
 def test_the_same_in_words(faster, capsys):
     assert cli.run(["cost", FLEET, faster]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"7\.2: \+5\.00 % \(1\.04.. to 1\.05..\).*\[timed\]", out)
+    sentences = " ".join(out.split())
+    assert re.search(r"7\.2: \+5\.00 % \(1\.04.. to 1\.05..\).*?\[timed\]", sentences)
     assert "pacman:bore (patched: with upkeep)  marginal" in out
     assert "The two are alternatives, never added." in out
     assert "Energy was not measured: J/token is derived" in out
